@@ -1,0 +1,1 @@
+"""Kafka beyond the hot path."""

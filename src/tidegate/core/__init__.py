@@ -1,0 +1,1 @@
+"""The native core: reading, scanning, classes, rings, scheduling, acknowledgement."""

@@ -1,0 +1,1 @@
+"""A Black Friday on one machine: generator, slow shop, report."""

@@ -1,0 +1,1 @@
+"""Where batches go: one contract, one test suite."""
