@@ -1,4 +1,4 @@
-"""librdkafka properties that are not the operator's, since tidegate's guarantees rest on them: why, and what instead."""
+"""librdkafka properties that are not the operator's, as tidegate's guarantees rest on them: why, and what instead."""
 
 from __future__ import annotations
 
