@@ -16,9 +16,8 @@ TG_TARGET static inline __m256i classes(__m256i bytes)
 {
     const __m256i lows = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)tg_class_low));
     const __m256i highs = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)tg_class_high));
-    __m256i folded = _mm256_or_si256(bytes, _mm256_set1_epi8(0x20));
-    __m256i upper = _mm256_and_si256(_mm256_srli_epi16(folded, 4), _mm256_set1_epi8(0x0F));
-    return _mm256_and_si256(_mm256_shuffle_epi8(lows, folded), _mm256_shuffle_epi8(highs, upper));
+    __m256i upper = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0F));
+    return _mm256_and_si256(_mm256_shuffle_epi8(lows, bytes), _mm256_shuffle_epi8(highs, upper));
 }
 
 TG_TARGET static inline __m256i specials(__m256i bytes)
@@ -39,7 +38,7 @@ TG_TARGET static inline tg_masks tg_classify(const uint8_t *p)
     m.structural = both(_mm256_cmpgt_epi8(low_class, word), _mm256_cmpgt_epi8(high_class, word));
     m.blank = both(low_class, high_class);
     m.invalid = both(_mm256_cmpeq_epi8(low_class, zero), _mm256_cmpeq_epi8(high_class, zero));
-    m.special = !_mm256_testz_si256(special, special);
+    m.special = (unsigned)_mm256_movemask_epi8(special);
     return m;
 }
 

@@ -8,23 +8,27 @@
  *     uint64_t  tg_prefix_xor(uint64_t)          bit i = xor of bits 0..i
  * with the types below, and includes this file after them.
  *
- * Bit operations also settle everything about neighbours: that strings touch only separators, that no two tokens
- * stand side by side, that bare words are made of word characters. So between two structural characters there
- * is at most one token, and the walk (tg_scan_walk.h) need only look at its first byte.
+ * Bit operations also settle what is between two structural characters: that a string begins only after one of
+ * them or a blank, that no token follows another, that bare words are made of word characters. What is left to
+ * the walk (tg_scan_walk.h) is one token at most, of which it looks at the first and the last byte.
  */
 
-/* A doubtful bit is always safe as an error: a fast scanner that gives up is followed by the scalar one. */
+/* From block to block, in registers. */
 typedef struct {
-    uint64_t in_string;  /* all ones: the block before ended inside a string */
-    uint64_t token;      /* 1: its last byte belonged to a token */
-    uint64_t closed;     /* 1: its last byte closed a string */
-    uint64_t gap;        /* 1: it ended in blanks that follow a token */
-    uint64_t escape;     /* 1: it ended in a backslash that counts */
+    uint64_t in_string; /* all ones: the block before ended inside a string */
+    uint64_t token;     /* 1: its last byte belonged to a token */
+    uint64_t errors;
+} tg_bitmap_state;
+
+/* From block to block, rarely touched. */
+typedef struct {
+    uint64_t gap;    /* 1: the block before ended in blanks that follow a token */
+    uint64_t escape; /* 1: it ended in a backslash that counts */
     uint64_t errors;
     uint64_t newlines;
     uint64_t not_ascii;
     uint64_t slashes;
-} tg_bitmap_state;
+} tg_bitmap_rest;
 
 TG_TARGET static inline uint64_t tg_escaped_bits(uint64_t slashes, uint64_t *carry)
 {
@@ -53,74 +57,91 @@ TG_TARGET static uint64_t tg_escapes_wrong(const uint8_t *doc, uint32_t len, uin
 }
 
 /* Tokens that follow blanks that follow a token. A run of blanks carries an addition to its end. */
-TG_TARGET static inline uint64_t tg_gap_ends(tg_bitmap_state *s, uint64_t starts, uint64_t blanks)
+TG_TARGET static inline uint64_t tg_gap_ends(tg_bitmap_rest *r, uint64_t starts, uint64_t blanks)
 {
     uint64_t sum;
     uint64_t over = __builtin_add_overflow(blanks, starts, &sum);
-    over |= __builtin_add_overflow(sum, s->gap, &sum);
-    s->gap = over;
+    over |= __builtin_add_overflow(sum, r->gap, &sum);
+    r->gap = over;
     return sum & ~blanks;
 }
 
-/* Writes the positions of set bits; may write up to 8 places more than there are bits. */
+/* Writes the positions of set bits; may write up to 6 places more than there are bits. */
 TG_TARGET static inline uint32_t *tg_flatten(uint64_t bits, uint32_t base, uint32_t *to)
 {
-    uint32_t count = (uint32_t)__builtin_popcountll(bits);
-    for (int i = 0; i < 6; i++) {
-        to[i] = base + (uint32_t)__builtin_ctzll(bits);
-        bits &= bits - 1;
+    uint32_t *end = to + __builtin_popcountll(bits);
+#define TG_PUT(i)                                              \
+    do {                                                       \
+        uint32_t at = base + (uint32_t)__builtin_ctzll(bits);  \
+        __asm__("" : "+r"(at)); /* no vector of two at once */ \
+        to[i] = at;                                            \
+        bits &= bits - 1;                                      \
+    } while (0)
+    TG_PUT(0);
+    TG_PUT(1);
+    TG_PUT(2);
+    TG_PUT(3);
+    TG_PUT(4);
+    TG_PUT(5);
+    if (__builtin_expect(end - to > 6, 0))
+        for (to += 6; to < end; to++)
+            TG_PUT(0);
+#undef TG_PUT
+    return end;
+}
+
+/* The rare bytes of a block: backslashes, controls and what is not ASCII. Kept out of line, so that the registers
+ * are there for the common path. */
+TG_TARGET static __attribute__((noinline)) uint64_t tg_bitmap_rare(tg_bitmap_rest *r, const uint8_t *doc,
+                                                                   uint32_t len, const uint8_t *bytes, uint32_t base,
+                                                                   unsigned skip, tg_masks *m)
+{
+    const uint64_t lanes = ~0ull >> skip;
+    tg_extras x = tg_look_closer(bytes);
+    uint64_t slash = x.slash >> skip, control = x.control >> skip;
+    if (slash | r->escape) {
+        uint64_t escaped = tg_escaped_bits(slash, &r->escape) & lanes;
+        m->quote &= ~escaped;
+        r->slashes |= slash;
+        r->errors |= tg_escapes_wrong(doc, len, base, escaped);
     }
-    if (__builtin_expect(count > 6, 0)) {
-        for (uint32_t i = 6; i < count; i++) {
-            to[i] = base + (uint32_t)__builtin_ctzll(bits);
-            bits &= bits - 1;
-        }
-    }
-    return to + count;
+    r->errors |= control & ~(x.blank >> skip);
+    r->newlines |= x.newline >> skip;
+    r->not_ascii |= x.not_ascii >> skip;
+    m->blank |= control;
+    m->invalid &= ~control;
+    return control;
 }
 
 /* One block: `bytes` are read, `base` is the position in the document of the first that counts. The first `skip`
- * bytes do not count (the last block overlaps the one before), nor do the last `pad` (short documents). */
-TG_TARGET static inline __attribute__((always_inline)) uint32_t *tg_bitmap_step(tg_bitmap_state *s,
+ * bytes do not count: the last block overlaps the one before. */
+TG_TARGET static inline __attribute__((always_inline)) uint32_t *tg_bitmap_step(tg_bitmap_state *s, tg_bitmap_rest *r,
                                                                                 const uint8_t *doc, uint32_t len,
                                                                                 const uint8_t *bytes, uint32_t base,
-                                                                                unsigned skip, unsigned pad,
-                                                                                uint32_t *to)
+                                                                                unsigned skip, uint32_t *to)
 {
     tg_masks m = tg_classify(bytes);
-    const uint64_t lanes = ~0ull >> (skip + pad);
-    uint64_t quote = m.quote >> skip, structural = m.structural >> skip, blank = m.blank >> skip;
-    uint64_t invalid = m.invalid >> skip, control = 0;
-    if (__builtin_expect(m.special | (int)s->escape, 0)) {
-        tg_extras x = tg_look_closer(bytes);
-        uint64_t slash = x.slash >> skip & lanes;
-        if (slash | s->escape) {
-            uint64_t escaped = tg_escaped_bits(slash, &s->escape) & lanes;
-            quote &= ~escaped;
-            s->slashes |= slash;
-            s->errors |= tg_escapes_wrong(doc, len, base, escaped);
-        }
-        control = x.control >> skip;
-        s->errors |= control & ~(x.blank >> skip);
-        s->newlines |= x.newline >> skip;
-        s->not_ascii |= x.not_ascii >> skip;
-        blank |= control;
-        structural &= ~control;
-        invalid &= ~control;
+    uint64_t control = 0;
+    m.quote >>= skip;
+    m.structural >>= skip;
+    m.blank >>= skip;
+    m.invalid >>= skip;
+    if (__builtin_expect(m.special | (unsigned)r->escape, 0)) {
+        tg_masks changed = m;
+        control = tg_bitmap_rare(r, doc, len, bytes, base, skip, &changed);
+        m = changed;
     }
-    uint64_t in = tg_prefix_xor(quote) ^ s->in_string;
+    const uint64_t lanes = ~0ull >> skip;
+    uint64_t in = tg_prefix_xor(m.quote) ^ s->in_string;
     s->in_string = (uint64_t)((int64_t)in >> 63);
-    uint64_t closing = quote & ~in;
-    structural &= ~in;
-    uint64_t spaces = blank & ~in;
+    uint64_t structural = m.structural & ~in & lanes;
+    uint64_t spaces = m.blank & ~in & lanes;
     uint64_t tokens = ~(structural | spaces) & lanes;
     uint64_t after_token = tokens << 1 | s->token;
-    uint64_t after_close = closing << 1 | s->closed;
     s->token = tokens >> 63;
-    s->closed = closing >> 63;
-    s->errors |= (quote & in & after_token) | (after_close & tokens) | (invalid & ~(in | quote) & lanes) | (control & in);
+    s->errors |= (m.quote & in & after_token) | (m.invalid & ~(in | m.quote)) | (control & in);
     uint64_t gaps = after_token & spaces;
-    if (__builtin_expect((gaps | s->gap) != 0, 0))
-        s->errors |= tg_gap_ends(s, gaps, spaces) & tokens;
-    return tg_flatten(structural & lanes, base, to);
+    if (__builtin_expect((gaps | r->gap) != 0, 0))
+        s->errors |= tg_gap_ends(r, gaps, spaces) & tokens;
+    return tg_flatten(structural, base, to);
 }

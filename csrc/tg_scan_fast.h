@@ -12,7 +12,7 @@ typedef struct {
     uint64_t structural; /* {}[]:, */
     uint64_t blank;      /* ' ' only: the other blanks are controls */
     uint64_t invalid;    /* may not stand outside a string (set for quotes too) */
-    int special;         /* some byte is a backslash, a control or not ASCII */
+    unsigned special;         /* not 0: some byte is a backslash, a control or not ASCII */
 } tg_masks;
 
 typedef struct {
@@ -23,12 +23,11 @@ typedef struct {
     uint64_t not_ascii;
 } tg_extras;
 
-/* A byte's class is tg_class_low[lower half] & tg_class_high[upper half], looked up after `byte | 0x20`, which
- * brings [ ] and { } together, and capital and small letters, and moves only controls otherwise. Each class is a
- * union of rectangles in the ASCII table, one bit for each rectangle:
- *   1  + - .      2  0-9 p-y      4  z      8  a-o      words, all up to TG_CLASS_WORD
- *   16  ,         32  :           64  { }               structural, above it as signed numbers
- *   128 ' '                                             negative
+/* A byte's class is tg_class_low[lower half] & tg_class_high[upper half]. Each class is a union of rectangles in
+ * the ASCII table, and each rectangle has a bit:
+ *   1  + - .    2  0-9 P-Y p-y    4  Z z    8  A-O a-o    words, all up to TG_CLASS_WORD
+ *   16  ,       32  :             64  [ ] { }             structural, above it as signed numbers
+ *   128 ' '                                               negative
  * Nothing else gets a bit, bytes beyond ASCII neither (the table look-up gives 0 where bit 7 is set). */
 #define TG_CLASS_WORD 15
 
@@ -37,7 +36,7 @@ static const uint8_t tg_class_low[16] = {
     2 | 8, 2 | 8, 4 | 8 | 32, 1 | 8 | 64, 8 | 16, 1 | 8 | 64, 1 | 8, 8,
 };
 static const uint8_t tg_class_high[16] = {
-    0, 0, 1 | 16 | 128, 2 | 32, 0, 0, 8, 2 | 4 | 64, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 1 | 16 | 128, 2 | 32, 8, 2 | 4 | 64, 8, 2 | 4 | 64, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 
 #endif
