@@ -36,6 +36,7 @@ if sys.platform.startswith("linux"):
 C_SOURCES = {
     "scan": sorted(glob("csrc/tg_scan*.c")),
     "rules": sorted(glob("csrc/tg_scan*.c")),
+    "encode": ["csrc/tg_scan_utf8.c"],
     "rdkafka": ["csrc/tg_rdkafka.c"],
 }
 
