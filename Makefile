@@ -36,6 +36,7 @@ test: build $(VENV)/.dev ## all tests; those on a real Kafka need Java 17 and Ma
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 build: build/.$(MODE) ## .venv, locked dependencies, native core in place
+	@:
 
 debug: ## the native core with assertions and bounds checks (make test TIDEGATE_DEBUG=1 tests it)
 	@$(MAKE) build TIDEGATE_DEBUG=1
