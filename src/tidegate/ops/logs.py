@@ -197,11 +197,11 @@ def _plain_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _masker(secrets: Iterable[str]) -> Processor:
-    # As they are and as JSON writes them; longest first, so that no secret's tail stays behind a shorter one.
+    # As they are, as JSON and as Python write them; longest first, so that no secret's tail stays behind a shorter one.
     forms = {
         form
         for secret in secrets
-        for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+        for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
     }
     ordered = sorted((form for form in forms if form), key=len, reverse=True)
 
