@@ -1,3 +1,4 @@
+cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
@@ -26,6 +27,7 @@ cdef struct tg_verdict:
     uint8_t type_header             # 1: from a header, so any bytes
 
 
+@cython.final
 cdef class RuleTable:
     cdef readonly bint needs_headers
     cdef readonly bint needs_key

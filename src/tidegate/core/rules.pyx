@@ -11,6 +11,8 @@ A value is a string (escapes decoded), or the text of a number or boolean; null,
 absent. Of equal headers the last counts. A payload that is not valid JSON at the asked level contributes nothing.
 """
 
+cimport cython
+
 from array import array
 from time import perf_counter_ns
 
@@ -143,6 +145,7 @@ cdef inline void set_type_field(tg_verdict *out, const tg_scan_value *v, int32_t
         set_type(out, <const uint8_t *> FALSE, 5, 0, 0, place)
 
 
+@cython.final
 cdef class RuleTable:
     def __init__(self, rules, type_fields):
         if self._matchers != NULL:
