@@ -14,8 +14,19 @@ static int always(void)
     return 1;
 }
 
+#if defined(__x86_64__)
+static int has_avx2(void)
+{
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+           __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("pclmul");
+}
+#endif
+
 /* Best first. */
 static const implementation known[] = {
+#if defined(__x86_64__)
+    {"avx2", tg_scan_avx2, has_avx2},
+#endif
     {"scalar", tg_scan_scalar, always},
 };
 #define KNOWN (sizeof known / sizeof known[0])
