@@ -158,7 +158,8 @@ _SOURCES: tuple[_Source, ...] = (
     # CloudEvents, "type": reverse-DNS names, here those that name the thing in a segment of its own.
     _Source(
         critical="""*.order.* *.orders.* *.purchase.* *.purchases.* *.payment.* *.payments.* *.refund.* *.refunds.*
-            *.transaction.* *.transactions.* *.order_created *.order_placed *.order_paid *.order_cancelled *.purchase""",
+            *.transaction.* *.transactions.* *.order_created *.order_placed *.order_paid *.order_cancelled
+            *.purchase""",
         high="*.checkout.* *.checkouts.* *.cart.* *.carts.* *.basket.*",
         normal="*.product.* *.item.* *.search.* *.wishlist.* *.account.* *.customer.*",
         bulk="""*.page.viewed *.page.view *.page_view *.page_viewed *.pageview *.screen.viewed *.screen_view

@@ -17,6 +17,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tidegate.core.rule_text import ANY_ONE, ANY_RUN, Pattern, Rule, fold
 
@@ -111,7 +112,7 @@ def _literal_runs(pattern: Pattern) -> list[bytes]:
 
 def _chain(globs: list[int], chains: dict[int, int]) -> int:
     """Links globs (ascending, so best rank first) and returns the first + 1, 0 for none."""
-    for glob, after in zip(globs, globs[1:], strict=False):
+    for glob, after in pairwise(globs):
         chains[glob] = after + 1
     return globs[0] + 1 if globs else 0
 

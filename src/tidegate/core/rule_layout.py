@@ -52,8 +52,10 @@ def lay_out(rules: Sequence[tuple[int, str]], type_fields: Sequence[str]) -> Lay
     parsed = [(int(EventClass(klass)), parse_rule(text)) for klass, text in rules]
     _refuse_contradictions(parsed)
     out = Layout()
-    fields = {(f.kind, f.identity): f for f in reversed([parse_type_field(text) for text in type_fields])}
-    ordered = sorted(reversed(fields.values()), key=lambda f: f.kind)
+    fields: dict[tuple[Kind, bytes], Field] = {}
+    for type_field in map(parse_type_field, type_fields):
+        fields.setdefault((type_field.kind, type_field.identity), type_field)
+    ordered = sorted(fields.values(), key=lambda f: f.kind)  # headers first, else as given
     type_headers = [f for f in ordered if f.kind is Kind.HEADER]
     type_pointers = [f for f in ordered if f.kind is Kind.JSON]
     places: dict[str, int] = {}

@@ -30,7 +30,7 @@ _ESCAPABLE = frozenset(",:=*?\\ ")
 _FOLD = bytes(0x5F if c == 0x20 else c + 32 if 0x41 <= c <= 0x5A else c for c in range(256))
 
 Pattern = tuple[int, ...]
-"""Folded bytes, ``ANY_ONE`` and ``ANY_RUN``; in a run of wildcards the ``ANY_ONE`` stand first, then one ``ANY_RUN``."""
+"""Folded bytes, ``ANY_ONE`` and ``ANY_RUN``; of neighbouring wildcards the ``ANY_ONE`` come first, ``ANY_RUN`` once."""
 
 
 class Kind(IntEnum):
@@ -97,7 +97,7 @@ def fold(value: bytes) -> bytes:
 
 
 def split_rules(text: str) -> list[str]:
-    r"""Splits a list at its commas, but not at ``\,``; blanks around entries and empty entries vanish.
+    r"""Splits a list at its commas and line ends, but not at ``\,``; blanks around entries and empty entries vanish.
 
     Escapes stay as they are: the entries are rule texts for `parse_rule`.
     """
@@ -106,7 +106,7 @@ def split_rules(text: str) -> list[str]:
     while position < len(text):
         if text[position] == "\\":
             position += 1
-        elif text[position] == ",":
+        elif text[position] in ",\n":
             entries.append(_stripped(text[start:position]))
             start = position + 1
         position += 1

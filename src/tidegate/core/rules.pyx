@@ -45,7 +45,6 @@ cdef const char *TRUE = "true"
 cdef const char *FALSE = "false"
 
 
-
 def xxh64(bytes data not None, seed=0):
     return tg_xxh64(<const uint8_t *> <const char *> data, len(data), <uint64_t> seed)
 
@@ -119,7 +118,8 @@ cdef inline bint is_value(const tg_scan_value *v) noexcept nogil:
     return v.kind - <uint32_t> TG_SCAN_STRING <= <uint32_t> (TG_SCAN_FALSE - TG_SCAN_STRING)
 
 
-cdef inline uint32_t match_field(const tg_matcher *m, uint32_t id, tg_scratch *s, const tg_scan_value *v) noexcept nogil:
+cdef inline uint32_t match_field(const tg_matcher *m, uint32_t id, tg_scratch *s,
+                                 const tg_scan_value *v) noexcept nogil:
     if v.kind <= TG_SCAN_NUMBER:
         return tg_match(m, id, s, v.ptr, v.len, v.escaped)
     if v.kind == TG_SCAN_TRUE:
@@ -351,7 +351,7 @@ cdef class RuleTable:
         cdef const uint8_t **ptrs
         cdef size_t *lens
         cdef size_t i, n = len(values)
-        cdef int turn
+        cdef int _turn
         ptrs = <const uint8_t **> calloc(n + 1, sizeof(uint8_t *))
         lens = <size_t *> calloc(n + 1, sizeof(size_t))
         scratch = tg_scratch_new(self._n_headers, self._n_globs)
@@ -362,7 +362,7 @@ cdef class RuleTable:
                 ptrs[i], lens[i] = pointer_to(values[i]), len(values[i])
             start = perf_counter_ns()
             with nogil:
-                for turn in range(rounds):
+                for _turn in range(rounds):
                     for i in range(n):
                         if scan_only:
                             tg_scan(self._plan_all, ptrs[i], lens[i], TG_SCAN_STRUCTURE, fields, &info)
