@@ -158,7 +158,7 @@ cdef class Handle:
             if i and strcmp(list.elems[i].topic, list.elems[i - 1].topic) == 0:
                 at += snprintf(words + at, sizeof(words) - at, b",%d", list.elems[i].partition)
             else:
-                at += snprintf(words + at, sizeof(words) - at, b"%s%s/%d", b" " if i else b"", list.elems[i].topic,
+                at += snprintf(words + at, sizeof(words) - at, b" %s/%d" if i else b"%s/%d", list.elems[i].topic,
                                list.elems[i].partition)
             if at >= <int>sizeof(words) - 16:
                 break

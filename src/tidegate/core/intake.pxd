@@ -51,6 +51,7 @@ cdef class Intake:
     cdef uint64_t stale                  # messages of partitions that were no longer ours
 
     cdef tg_lane *lane_of(self, int handle, const char *topic) noexcept nogil
+    cdef tg_lane *_new_lane(self, int handle, str topic) noexcept
     cdef bint place(self, tg_lane *lane, int32_t partition, tg_slot *slot) noexcept nogil
     cdef void forget(self, tg_lane *lane, int32_t partition) noexcept nogil
     cdef int read(self, tg_lane *lane, int64_t now_ns) noexcept nogil

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset, strcmp, strlen
 
 from tidegate.core.atomic cimport tg_load_i32, tg_store_i32, tg_store_i64
 from tidegate.core.csrc cimport TG_SCAN_EMPTY, TG_SCAN_HAS_BOM, TG_SCAN_HAS_NEWLINE, TG_SCAN_OK
-from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN
+from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_lane_counts
 from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_HALTED, NOTE_RESET
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_AUTO_OFFSET_RESET,
@@ -205,6 +205,7 @@ cdef class Intake:
         cdef tg_slot *slot = NULL
         cdef tg_verdict verdict
         cdef tg_record *record
+        cdef tg_lane_counts *counts = self.ledger.lanes[lane.number]
         cdef uint8_t *to
         cdef uint32_t gap, flags = 0
         cdef size_t headers = 0, block = 0, key_len = 0, i, name_len
@@ -239,7 +240,7 @@ cdef class Intake:
                 self._hold(lane, TG_HELD_RING, verdict.klass, now_ns)
                 return False
             snprintf(words, sizeof(words), b"%s/%d offset %lld: record of %llu bytes is larger than half a ring; "
-                     b"raise TIDEGATE_MEMORY_BYTES", self.ledger.lanes[lane.number].topic, message.partition,
+                     b"raise TIDEGATE_MEMORY_BYTES", counts.topic, message.partition,
                      <long long>message.offset, <unsigned long long>message.len)
             self.mailbox.put(NOTE_HALTED, verdict.klass, message.offset, words)
             self._hold(lane, TG_HALTED, verdict.klass, now_ns)
@@ -253,7 +254,7 @@ cdef class Intake:
             flags |= TG_RECORD_EMPTY
         else:
             flags |= TG_RECORD_INVALID
-            self.ledger.lanes[lane.number].invalid += 1
+            counts.invalid += 1
         record.flags |= flags
         record.value_len = <uint32_t>message.len
         record.headers_len = <uint32_t>block
@@ -279,8 +280,8 @@ cdef class Intake:
                     memcpy(to, self.headers[i].value, two[1])
                     to += two[1]
         # Counted before it can be seen: conservation never shows more ended than polled.
-        self.ledger.lanes[lane.number].polled[verdict.klass] += 1
-        self.ledger.lanes[lane.number].unclassified += verdict.unclassified
+        counts.polled[verdict.klass] += 1
+        counts.unclassified += verdict.unclassified
         if self.ledger.first_read_ns == 0:
             self.ledger.first_read_ns = now_ns
         slot.read += 1

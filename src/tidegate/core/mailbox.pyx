@@ -18,8 +18,9 @@ cdef class Mailbox:
             return
         note = &self._notes[self._head % TG_NOTES]
         note.kind, note.code, note.number = kind, code, number
-        strncpy(note.text, text if text is not NULL else b"", TG_NOTE_TEXT - 1)
-        note.text[TG_NOTE_TEXT - 1] = 0
+        note.text[0] = note.text[TG_NOTE_TEXT - 1] = 0
+        if text is not NULL:
+            strncpy(note.text, text, TG_NOTE_TEXT - 1)
         tg_store_u64(&self._head, self._head + 1)
 
     def drain(self) -> list:

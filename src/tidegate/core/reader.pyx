@@ -10,7 +10,6 @@ import os
 import threading
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from posix.poll cimport POLLIN, poll, pollfd
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport read, write
 
@@ -23,6 +22,14 @@ from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.ring cimport Rings
 from tidegate.core.rules cimport RuleTable
+
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *fds, unsigned long count, int timeout_ms)
+    short POLLIN
 
 cdef enum:
     READING = 0
@@ -91,7 +98,7 @@ cdef class Reader:
                    wake_fd=self._wake_fd)
             for number, (properties, topics) in enumerate(subscriptions)
         ]
-        self._first, self._second = made[0], made[-1]
+        self._first, self._second = made[0], made[len(made) - 1]
 
     # --- the thread -------------------------------------------------------------------------------
 
