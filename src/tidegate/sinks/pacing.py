@@ -53,7 +53,7 @@ def retry_delay(attempts: int, outcome: Outcome, rng: Random) -> float:
 
     Full jitter: Brooker, "Exponential backoff and jitter" (AWS Architecture Blog, 2015).
     """
-    backoff = rng.random() * min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2 ** min(attempts - 1, _MAX_DOUBLINGS))
+    backoff = rng.random() * min(RETRY_CAP_SECONDS, RETRY_BASE_SECONDS * 2.0 ** min(attempts - 1, _MAX_DOUBLINGS))
     return max(backoff, min(outcome.retry_after or 0.0, SLOW_CAP_SECONDS))
 
 
@@ -181,7 +181,7 @@ class Pacing:
 
     def _probe_delay(self, failed_probes: int) -> float:
         # Half the delay is fixed: a probe with full jitter could follow its predecessor at once.
-        delay = min(PROBE_CAP_SECONDS, RETRY_BASE_SECONDS * 2 ** min(failed_probes, _MAX_DOUBLINGS))
+        delay = min(PROBE_CAP_SECONDS, RETRY_BASE_SECONDS * 2.0 ** min(failed_probes, _MAX_DOUBLINGS))
         return delay * (0.5 + 0.5 * self._rng.random())
 
     def _next_epoch(self, open_at: float) -> None:

@@ -53,7 +53,7 @@ class InFlight:
         self.ahead: list[Held | None] = [None] * len(CLASSES)
         self._all: set[Held] = set()  # sending or waiting
         self._waiting: list[list[tuple[float, int, Held]]] = [[] for _ in CLASSES]
-        self._order = count()
+        self._order = count()  # equal dues keep the order of the failures
 
     def __contains__(self, held: Held) -> bool:
         return held in self._all
@@ -116,6 +116,15 @@ class InFlight:
         self.batches[klass] -= 1
         self.records[klass] -= held.batch.records
         self.bytes[klass] -= held.size
+
+    def clear(self) -> None:
+        """Everything was discarded."""
+        for queue in self._waiting:
+            queue.clear()
+        self._all.clear()
+        for klass in CLASSES:
+            self.batches[klass] = self.records[klass] = self.bytes[klass] = 0
+            self.ahead[klass] = None
 
     def set_aside(self, held: Held) -> None:
         """Taken, but does not fit yet."""

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tidegate.delivery.inflight import InFlight
 from tidegate.sinks.pacing import Change, Pacing, TargetState
+from tidegate.types import CLASSES
 
 REMINDER_SECONDS = 30.0
 _QUIET_SECONDS = 1.0
@@ -46,6 +48,50 @@ class DeliveryStats:
     target: TargetState
     reason: str
     since: float
+
+
+class Counters:
+    """Counts since the start, by class; retries by reason."""
+
+    def __init__(self) -> None:
+        self.sends = [0] * len(CLASSES)
+        self.acks = [0] * len(CLASSES)
+        self.retries: Counter[str] = Counter()
+
+    def snapshot(self, flight: InFlight, pacing: Pacing, now: float) -> DeliveryStats:
+        """The counters, and what is held and why."""
+        takable, free = flight.takable(), pacing.free(now)
+        ahead = [held for held in flight.ahead if held is not None]
+
+        def holding(klass: int) -> str | None:
+            if pacing.state is TargetState.DOWN:
+                return "target-down"
+            if not free:
+                return "target-slow" if pacing.state is TargetState.SLOW else "concurrency"
+            return None if takable >> klass & 1 else "inflight-bytes"
+
+        return DeliveryStats(
+            classes=tuple(
+                ClassStats(
+                    batches=flight.batches[k],
+                    records=flight.records[k],
+                    bytes=flight.bytes[k],
+                    retries_waiting=flight.waiting(k),
+                    sends=self.sends[k],
+                    acks=self.acks[k],
+                    holding=holding(k),
+                )
+                for k in CLASSES
+            ),
+            ahead_batches=len(ahead),
+            ahead_bytes=sum(held.size for held in ahead),
+            sending=pacing.sending,
+            limit=pacing.limit,
+            retries=dict(self.retries),
+            target=pacing.state,
+            reason=pacing.reason,
+            since=pacing.since,
+        )
 
 
 class Log(Protocol):

@@ -5,42 +5,27 @@
                         └─ backoff ┘ anything else: the same batch, unchanged, later
 
 Nothing is dropped here. One task, `run`, decides; a task per slot carries a batch and, while there is more, the next.
-A free slot goes to: a critical retry that is due, critical from the ring, a due retry of the others, and whatever the
-dispatcher finds next. What `Pacing` allows bounds the slots, what `InFlight` allows bounds the bytes.
+`Pacing` says how many slots there are, `Order` who gets a free one, `InFlight` how many bytes may be held.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from random import Random
-from typing import Protocol
 
-from tidegate.delivery_report import ClassStats, DeliveryStats, Log, TargetLog
+from tidegate.delivery.inflight import ALL_CLASSES, Held, InFlight
+from tidegate.delivery.order import Order, Source
+from tidegate.delivery.report import Counters, DeliveryStats, Log, TargetLog
 from tidegate.errors import SinkError
-from tidegate.inflight import ALL_CLASSES, CRITICAL_BIT, Held, InFlight
-from tidegate.sinks.base import InstantSink, Kind, Outcome, Sink, SinkBatch
+from tidegate.sinks.base import InstantSink, Kind, Outcome, Sink
 from tidegate.sinks.pacing import Pacing, TargetState, retry_delay
-from tidegate.types import CLASSES
 
 SLICE_SECONDS = 0.002  # longest time without giving the loop back: signals, timers and the ops server live on it
 _CARRIES_PER_YIELD = 16
-_TRICKLE = 20  # while others' retries are due, at least every 20th slot is theirs (5 %, as in the dispatcher)
 _BLOCKED_RECHECK_SECONDS = 0.005
 _CANCEL_WAIT_SECONDS = 1.0
-
-
-class Source(Protocol):
-    """What delivery uses of `tidegate.core.Dispatcher`."""
-
-    draining: bool
-
-    def take(self, classes: int = ALL_CLASSES, /) -> SinkBatch | None: ...
-    def due_in(self) -> float | None: ...
-    def settle(self, batch: SinkBatch, /) -> None: ...
-    def discard(self, batch: SinkBatch, /) -> int: ...
 
 
 class Delivery:
@@ -72,10 +57,9 @@ class Delivery:
         self._clock = clock
         self._pacing = Pacing(concurrency, self._rng, clock())
         self._flight = InFlight(inflight_bytes)
+        self._order = Order(source, self._flight, self._pacing)
         self._log = TargetLog(log, self._pacing, clock)
-        self._sends = [0] * len(CLASSES)
-        self._acks = [0] * len(CLASSES)
-        self._retries: Counter[str] = Counter()
+        self._counters = Counters()
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiter: asyncio.Future[None] | None = None
         self._woken = False
@@ -84,9 +68,6 @@ class Delivery:
         self._fault: Exception | None = None
         self._running = False
         self._closed = False
-        self._critical_run = 0  # slots given to critical while others' retries were due
-        self._round = 1  # of probes: in each, every held batch may be the probe once
-        self._took_in_round = False
 
     # ── the task ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -152,101 +133,14 @@ class Delivery:
         finally:
             for held in list(self._flight):
                 self._source.discard(held.batch)
-            self._flight = InFlight(self._flight.allowance_bytes)
+            self._flight.clear()
             if self._idle is not None and not self._idle.done():
                 self._idle.set_result(False)
             self.wake()
 
     def stats(self) -> DeliveryStats:
         """A snapshot of the counters."""
-        flight, pacing, now = self._flight, self._pacing, self._clock()
-        takable, free = flight.takable(), pacing.free(now)
-        ahead = [held for held in flight.ahead if held is not None]
-
-        def holding(klass: int) -> str | None:
-            if pacing.state is TargetState.DOWN:
-                return "target-down"
-            if not free:
-                return "target-slow" if pacing.state is TargetState.SLOW else "concurrency"
-            return None if takable >> klass & 1 else "inflight-bytes"
-
-        return DeliveryStats(
-            classes=tuple(
-                ClassStats(
-                    batches=flight.batches[k],
-                    records=flight.records[k],
-                    bytes=flight.bytes[k],
-                    retries_waiting=flight.waiting(k),
-                    sends=self._sends[k],
-                    acks=self._acks[k],
-                    holding=holding(k),
-                )
-                for k in CLASSES
-            ),
-            ahead_batches=len(ahead),
-            ahead_bytes=sum(held.size for held in ahead),
-            sending=pacing.sending,
-            limit=pacing.limit,
-            retries=dict(self._retries),
-            target=pacing.state,
-            reason=pacing.reason,
-            since=pacing.since,
-        )
-
-    # ── who goes next ───────────────────────────────────────────────────────────────────────────────────────────
-
-    def _next(self, now: float) -> Held | None:
-        """The batch for a free slot, in flight and out of every queue; None: no slot, or nothing to send."""
-        if self._closed or self._pacing.free(now) <= 0:
-            return None
-        if self._pacing.state is TargetState.DOWN:
-            return self._next_probe()
-        flight = self._flight
-        if (held := flight.pop_due_critical(now)) is not None:
-            return held
-        if (other := flight.other_due(now)) is None:
-            return self._take(ALL_CLASSES)
-        self._critical_run += 1
-        if self._critical_run < _TRICKLE and (held := self._take(CRITICAL_BIT)) is not None:
-            return held
-        self._critical_run = 0
-        return flight.pop(other)
-
-    def _next_probe(self) -> Held | None:
-        """While the target is down: critical first, held before new, each batch once per round.
-
-        A poisonous batch alone can make a target look down. So the probe goes round, and in each round one batch may
-        come from the rings: else a target could stay down because of the only batches that are held.
-        """
-        flight = self._flight
-        held = None
-        for critical, classes in ((True, CRITICAL_BIT), (False, ALL_CLASSES & ~CRITICAL_BIT)):
-            held = flight.pop_probe(self._round, critical)
-            if held is None and not self._took_in_round and (held := self._take(classes)) is not None:
-                self._took_in_round = True
-            if held is not None:
-                break
-        else:
-            self._round += 1
-            self._took_in_round = False
-            held = flight.pop_probe(self._round, True) or flight.pop_probe(self._round, False)
-        if held is not None:
-            held.round = self._round
-        return held
-
-    def _take(self, classes: int) -> Held | None:
-        flight = self._flight
-        if (held := flight.pop_ahead(classes)) is not None:
-            return held
-        classes &= flight.takable()
-        while classes and (batch := self._source.take(classes)) is not None:
-            held = Held(batch)
-            if flight.fits(held):
-                flight.add(held)
-                return held
-            flight.set_aside(held)
-            classes &= ~(1 << held.klass)
-        return None
+        return self._counters.snapshot(self._flight, self._pacing, self._clock())
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -256,7 +150,7 @@ class Delivery:
         end = now + SLICE_SECONDS
         if self._instant is not None and self._pump_instant(self._instant, end):
             return True
-        while (held := self._next(now)) is not None:
+        while not self._closed and (held := self._order.next(now)) is not None:
             self._begin(held)
             self._tasks.add(asyncio.create_task(self._carry(held)))
             now = self._clock()
@@ -266,7 +160,8 @@ class Delivery:
 
     def _pump_instant(self, sink: InstantSink, end: float) -> bool:
         """As `_pump`, for a sink that answers at once, while nothing is wrong: no task, no bookkeeping per batch."""
-        source, acks, sends, clock = self._source, self._acks, self._sends, self._clock
+        source, clock = self._source, self._clock
+        acks, sends = self._counters.acks, self._counters.sends
         if self._closed or len(self._flight) or self._pacing.free(clock()) < self._pacing.ceiling:
             return False
         while (batch := source.take(ALL_CLASSES)) is not None:
@@ -292,7 +187,7 @@ class Delivery:
     def _begin(self, held: Held) -> None:
         held.batch.attempts += 1
         held.epoch = self._pacing.begin()
-        self._sends[held.klass] += 1
+        self._counters.sends[held.klass] += 1
 
     async def _carry(self, first: Held) -> None:
         """Sends a batch, and the next ones while the slot has work: a task per batch costs more."""
@@ -312,7 +207,8 @@ class Delivery:
                 if carried % _CARRIES_PER_YIELD == 0:
                     await asyncio.sleep(0)  # a sink that never waits would keep the loop for itself
                 now = self._clock()
-                if (held := self._next(now)) is not None:
+                held = None if self._closed else self._order.next(now)
+                if held is not None:
                     self._begin(held)
                 if held is None or self._pacing.free(now) > 0:
                     self.wake()
@@ -332,12 +228,12 @@ class Delivery:
         if outcome.kind is Kind.ACK:
             self._flight.remove(held)
             self._source.settle(held.batch)
-            self._acks[held.klass] += 1
+            self._counters.acks[held.klass] += 1
         else:
-            self._retries[outcome.reason] += 1
+            self._counters.retries[outcome.reason] += 1
             held.failure = outcome.kind
             if outcome.unreachable:
-                held.round = 0  # it was not seen: it may be the probe again
+                self._order.unseen(held)
             self._flight.wait(held, now + retry_delay(held.batch.attempts, outcome, self._rng))
             if outcome.kind is Kind.RETRY:
                 self._log.refused(outcome.reason)
@@ -345,8 +241,7 @@ class Delivery:
             if change.before is TargetState.DOWN:
                 self._flight.forgive(now)
             elif change.after is TargetState.DOWN:
-                self._round += 1
-                self._took_in_round = False
+                self._order.new_round()
             self._log.changed(change)
 
     # ── resting ─────────────────────────────────────────────────────────────────────────────────────────────────
