@@ -25,6 +25,7 @@ from tidegate.broker.properties import consumer_properties
 from tidegate.classification import rule_table
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
+from tidegate.core.process import tune_allocator
 from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
@@ -50,6 +51,7 @@ def run(settings: Settings, *, until_end: bool = False, summary: bool = False) -
     Raises:
         TidegateError: the configuration cannot work, or Kafka or the sink is beyond waiting for.
     """
+    tune_allocator()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sidecar = Sidecar(settings, until_end=until_end)
         code = runner.run(sidecar.run())

@@ -23,6 +23,8 @@ from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.ring cimport Rings
 from tidegate.core.rules cimport RuleTable
 
+from tidegate.core.process import name_thread
+
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
         int fd
@@ -108,6 +110,7 @@ cdef class Reader:
         self._thread.start()
 
     def _run(self):
+        name_thread("tidegate-reader")
         with nogil:
             self._loop()
 
