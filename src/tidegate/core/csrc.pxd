@@ -69,6 +69,56 @@ cdef extern from "tg_hash.h" nogil:
     uint64_t tg_xxh64(const uint8_t *data, size_t len, uint64_t seed) noexcept
 
 
+cdef extern from "tg_match.h" nogil:
+    enum:
+        TG_RANK_NONE
+
+    ctypedef struct tg_words:
+        const uint32_t *slots
+        const uint32_t *offsets
+        const uint32_t *values
+        const uint8_t *bytes
+        uint32_t mask
+        uint32_t n
+
+    ctypedef struct tg_trie:
+        const uint32_t *cells
+        const uint8_t *classes
+
+    ctypedef struct tg_glob:
+        uint32_t rank
+        uint32_t next
+        uint32_t start
+        uint32_t len
+
+    ctypedef struct tg_matcher:
+        tg_words words
+        tg_trie head
+        tg_trie tail
+        tg_trie inner
+        const tg_glob *globs
+        const uint16_t *code
+        uint32_t bare
+        uint32_t empty
+
+    ctypedef struct tg_slot:
+        const uint8_t *ptr
+        size_t len
+        uint64_t seen
+
+    ctypedef struct tg_scratch:
+        uint64_t epoch
+        tg_slot *headers
+
+    tg_scratch *tg_scratch_new(size_t headers, size_t globs) noexcept
+    void tg_scratch_free(tg_scratch *s) noexcept
+    void tg_words_fill(tg_words *w, uint32_t *slots) noexcept
+    uint32_t tg_words_find(const tg_words *w, const uint8_t *value, size_t len, int blank) noexcept
+    uint32_t tg_match_value(const tg_matcher *m, tg_scratch *s, const uint8_t *v, size_t len) noexcept
+    uint32_t tg_match(const tg_matcher *matchers, uint32_t id, tg_scratch *s, const uint8_t *v, size_t len,
+                      int escaped) noexcept
+
+
 cdef extern from "tg_scan_utf8.h" nogil:
     # Whether the bytes are UTF-8; the portable one, for short text.
     int tg_utf8_valid "tg_utf8_valid_plain"(const uint8_t *p, size_t len) noexcept

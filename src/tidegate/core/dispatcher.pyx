@@ -23,7 +23,7 @@ from tidegate.core.encode cimport (
     plain_bound,
     plain_write,
 )
-from tidegate.core.ledger cimport TG_DELIVERED, TG_DISCARDED, TG_SLOT_LIVE, tg_slot
+from tidegate.core.ledger cimport TG_DELIVERED, TG_DISCARDED, TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_slot
 from tidegate.core.ring cimport TG_NULL_LEN, TG_RECORD_INVALID, record_bytes, tg_cursor
 
 cdef extern from "Python.h":
@@ -48,6 +48,11 @@ cdef int64_t monotonic_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <int64_t>now.tv_sec * NANOS + now.tv_nsec
+
+
+cdef inline bint deliverable(tg_slot *slot) noexcept nogil:
+    cdef int32_t state = tg_load_i32(&slot.state)
+    return state == TG_SLOT_LIVE or state == TG_SLOT_ORPHAN
 
 
 cdef class Schedule:
@@ -160,7 +165,7 @@ cdef class Dispatcher:
             if record is NULL:
                 return NULL
             slot = self.ledger.slots[record.slot]
-            if tg_load_i32(&slot.state) == TG_SLOT_LIVE:
+            if deliverable(slot):
                 return record
             record = self.rings.consume(klass)
             slot.popped += 1
@@ -232,11 +237,8 @@ cdef class Dispatcher:
                 if record is NULL:
                     break
                 slot = self.ledger.slots[record.slot]
-                if tg_load_i32(&slot.state) != TG_SLOT_LIVE:
-                    if n == 0:  # revoked between _ready and here: it is in flight for a moment, which is allowed
-                        pass
-                    else:
-                        break
+                if n and not deliverable(slot):
+                    break  # discarded when it is the head (a head revoked since _ready is merely in flight)
                 if record.flags & TG_RECORD_INVALID and not envelope:
                     if n:
                         break

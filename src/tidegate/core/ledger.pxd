@@ -23,6 +23,7 @@ cdef enum:
     TG_SLOT_LIVE = 1
     TG_SLOT_CLOSING = 2     # revoked: what is in flight may still settle, the rest is discarded
     TG_SLOT_DEAD = 3        # acknowledgements are void
+    TG_SLOT_ORPHAN = 4      # its log was replaced: what was read is delivered, but no offset is stored
 
     TG_MAX_SLOTS = 65536
     TG_MAX_LANES = 4096
@@ -45,6 +46,7 @@ cdef struct tg_slot:
     int64_t end             # offset of the last end-of-partition event; -1: none
     int64_t stored          # last offset given to librdkafka; -1: none
     int64_t target          # --until-end: the end at assignment; -1: none
+    int32_t resetting       # the repair is under way
     int64_t reset_from      # position lost by an offset reset, to count what retention took; -1: none
     uint64_t read
     uint64_t _line[8]

@@ -95,7 +95,7 @@ cdef class Ledger:
         cdef tg_slot *slot
         for i in range(self._used):
             slot = self.slots[i]
-            if slot.state == TG_SLOT_DEAD and tg_load_u64(&slot.settled) == slot.read:
+            if slot.state in (TG_SLOT_DEAD, TG_SLOT_ORPHAN) and tg_load_u64(&slot.settled) == slot.read:
                 slot.state = TG_SLOT_FREE
                 self._free[self._free_len] = i
                 self._free_len += 1

@@ -127,6 +127,15 @@ class _StdlibHandler(logging.Handler):
             self.handleError(record)
 
 
+_current: LineWriter | None = None
+
+
+def flush(seconds: float) -> None:
+    """Wait at most so long until the lines logged so far are written: before a process ends without clean-up."""
+    if _current is not None:
+        _current.flush(seconds)
+
+
 def configure(
     level: str = "info",
     form: Format = "auto",
@@ -145,9 +154,10 @@ def configure(
     Returns:
         The writer; close it at the end of the process, or the last lines may be lost.
     """
+    global _current
     fd = sys.stderr.fileno() if fd is None else fd
     console = form == "console" or (form == "auto" and os.isatty(fd))
-    writer = LineWriter(fd)
+    writer = _current = LineWriter(fd)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*_common(), *(_console_end(os.isatty(fd)) if console else _json_end()), _masker(secrets)],

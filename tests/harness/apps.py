@@ -1,0 +1,81 @@
+"""An app over HTTP in a process of its own, with orders to misbehave: the receiving end of every end-to-end test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from harness import applog
+from harness.leash import leashed
+
+TESTS = Path(__file__).parent.parent
+
+
+class App:
+    """Starts the double (app_server.py) on a free port; ``log_path`` receives what it gets.
+
+    Use as a context manager. ``mode`` gives orders, ``requests`` reads the log, ``wait_events`` waits for it.
+    """
+
+    def __init__(self, log_path: Path, *, fsync: bool = False) -> None:
+        self.log_path = log_path
+        command = [sys.executable, "-m", "harness.app_server", str(log_path), *(["--fsync"] if fsync else [])]
+        environment = os.environ | {"PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"}
+        self._process = subprocess.Popen(leashed(command), stdout=subprocess.PIPE, env=environment)
+        assert self._process.stdout is not None
+        first = self._process.stdout.readline()
+        if not first:
+            raise RuntimeError(f"the app double did not start: exit {self._process.wait()}")
+        ports = json.loads(first)
+        self.port: int = ports["port"]
+        self.url = f"http://127.0.0.1:{self.port}/events"
+        self._control = f"http://127.0.0.1:{ports['control']}"
+
+    def mode(self, name: str = "ok", **more: Any) -> None:
+        """Changes the behaviour from the next request on; see app_server.Mode for names and fields."""
+        self._ask("/mode", {"name": name} | more)
+
+    def stats(self) -> dict[str, int]:
+        """``requests`` (any), ``events`` acknowledged, ``distinct`` ones of them, ``busy`` and ``max_busy`` now."""
+        answer: dict[str, int] = self._ask("/stats")
+        return answer
+
+    def requests(self) -> list[applog.Request]:
+        """Everything logged so far."""
+        return list(applog.read(self.log_path))
+
+    def wait(
+        self, done: Callable[[dict[str, int]], bool], timeout: float = 30, alive: Callable[[], object] = int
+    ) -> None:
+        """Waits until ``done`` of the statistics; ``alive`` may raise to end the waiting early. Raises TimeoutError."""
+        deadline = time.monotonic() + timeout
+        while not done(stats := self.stats()):
+            alive()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"after {timeout} s the app has only {stats}")
+            time.sleep(0.03)
+
+    def close(self) -> None:
+        """Ends the process; the log stays."""
+        self._process.kill()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _ask(self, path: str, order: dict[str, Any] | None = None) -> Any:
+        body = None if order is None else json.dumps(order).encode()
+        with urllib.request.urlopen(urllib.request.Request(self._control + path, body), timeout=20) as answer:
+            return json.load(answer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,210 @@
+"""A real Apache Kafka, one node, in a process of its own: starts in seconds, can be killed and started again."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from harness import install
+from harness.leash import leashed
+from harness.ports import free_ports
+from harness.topics import create_topic
+
+GROUP_SESSION_MS = 4_000  # of members with the new protocol: the broker decides; classic ones may go down to 1 s
+
+_PROPERTIES = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "num.network.threads": "2",
+    "num.io.threads": "3",
+    "num.recovery.threads.per.data.dir": "1",
+    "offsets.topic.num.partitions": "4",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # A member that was killed is missed after its session: tests that kill wait for exactly that.
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "group.consumer.min.session.timeout.ms": "1000",
+    "group.consumer.session.timeout.ms": str(GROUP_SESSION_MS),
+    "group.consumer.min.heartbeat.interval.ms": "500",
+    "group.consumer.heartbeat.interval.ms": "500",
+    # After kill -9 the same node may register again once its old session is over.
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "3000",
+    # Compaction soon, and in little memory.
+    "log.cleaner.backoff.ms": "200",
+    "log.cleaner.dedupe.buffer.size": "4194304",
+    "log.initial.task.delay.ms": "500",
+    "log.retention.check.interval.ms": "1000",
+}
+
+
+class KafkaServer:
+    """One broker on one data directory, on ports that it keeps over restarts.
+
+    ``properties`` are added to ``server.properties``; ``jvm_options`` follow the defaults. Without ``data_dir`` the
+    data lives in a temporary directory that ``close`` removes. A process that is killed takes its broker with it.
+    Raises KafkaUnavailableError without Java or Maven, RuntimeError with the end of the log where it does not start.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        *,
+        heap_mb: int = 320,
+        properties: Mapping[str, str] | None = None,
+        jvm_options: Sequence[str] = ("-XX:TieredStopAtLevel=1",),  # for a run of minutes the cheap compiler wins
+    ) -> None:
+        self._jars = install.jars()
+        self._temporary = data_dir is None
+        self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="tidegate-kafka-"))
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.log_path = self.data_dir / "server.log"
+        self._java = [install.java(), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
+        self._java += [*jvm_options, f"-Dlog4j2.configurationFile={install.HERE / 'log4j2.properties'}"]
+        self._java += ["-cp", f"{self._jars}/*"]
+        self._more = dict(properties or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self._port = 0
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the broker while it runs."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
+    def start(self, timeout: float = 90) -> Self:
+        """Starts (the first time: also formats the storage) and returns when the broker answers."""
+        for attempt in range(3):
+            fresh = self._port == 0
+            if fresh:
+                self._format()
+            try:
+                self._run(time.monotonic() + timeout)
+            except RuntimeError:
+                taken = b"Address already in use" in self.log_path.read_bytes()
+                if not (fresh and taken and attempt < 2):
+                    raise
+                self._port = 0
+                shutil.rmtree(self.data_dir / "data", ignore_errors=True)
+            else:
+                break
+        return self
+
+    def stop(self, timeout: float = 30) -> None:
+        """An orderly shutdown; the data stays."""
+        self._end(signal.SIGTERM, timeout)
+
+    def kill(self) -> None:
+        """kill -9; the data stays as it is."""
+        self._end(signal.SIGKILL, 10)
+
+    def restart(self, timeout: float = 90) -> None:
+        """Starts again on the same data and ports, after ``stop`` or ``kill`` (or kills first)."""
+        self.kill()
+        self.start(timeout)
+
+    def close(self) -> None:
+        """Ends the broker at once and removes a temporary data directory."""
+        self.kill()
+        if self._temporary:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def create_topic(self, name: str, partitions: int, config: Mapping[str, str] | None = None) -> None:
+        """Creates a topic and waits until its partitions have leaders."""
+        create_topic(self.bootstrap_servers, name, partitions, config)
+
+    def log_tail(self, lines: int = 40) -> str:
+        """The end of the broker's log."""
+        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _format(self) -> None:
+        self._port, controller = free_ports(2)
+        listeners = {
+            "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "log.dirs": str(self.data_dir / "data"),
+        }
+        lines = [f"{name}={value}\n" for name, value in (_PROPERTIES | listeners | self._more).items()]
+        config = self.data_dir / "server.properties"
+        config.write_text("".join(lines))
+        cluster = "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # no leading "-": not an option
+        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode:
+            raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
+
+    def _run(self, deadline: float) -> None:
+        self._log = open(self.log_path, "wb")  # noqa: SIM115 - the broker writes to it until it ends
+        command = leashed([*self._java, "kafka.Kafka", str(self.data_dir / "server.properties")])
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, env=environment
+        )
+        # "Connection refused" is what waiting looks like: not worth a line.
+        admin = AdminClient(
+            {"bootstrap.servers": self.bootstrap_servers, "reconnect.backoff.max.ms": 200, "log_level": 0}
+        )
+        while True:
+            if self._process.poll() is not None:
+                reason = f"ended with {self._process.returncode}"
+            elif time.monotonic() > deadline:
+                reason = "does not answer"
+            else:
+                try:
+                    admin.list_topics(timeout=0.5)
+                    return
+                except KafkaException:
+                    continue
+            self.kill()
+            raise RuntimeError(f"Kafka {reason}; the end of its log:\n{self.log_tail()}")
+
+    def _end(self, how: signal.Signals, timeout: float) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.send_signal(how)
+            try:
+                process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
