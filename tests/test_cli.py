@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -222,10 +221,9 @@ def test_ctrl_c_is_no_traceback() -> None:
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write('{"topic":"t","value":"{}"}\n' * 4000)  # more than any buffer on the way holds back
+    process.stdin.write('{"topic":"t","value":"{}"}\n')
     process.stdin.flush()
-    assert process.stdout.readline().startswith("{")
-    time.sleep(0.05)
+    assert process.stdout.readline().startswith("{"), "each line is answered as it comes"
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 1
