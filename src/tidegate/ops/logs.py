@@ -37,6 +37,7 @@ class LineWriter:
         self._bytes = 0
         self._writing = False
         self._closed = False
+        self._given_up = False
         self._untold = 0
         self.dropped = 0
         self._changed = threading.Condition()
@@ -63,9 +64,10 @@ class LineWriter:
 
     def close(self, seconds: float = 1.0) -> None:
         """Flush and end the thread; gives up after ``seconds``. Lines put later are counted as dropped."""
-        self.flush(seconds)
+        flushed = self.flush(seconds)
         with self._changed:
             self._closed = True
+            self._given_up = not flushed
             self._changed.notify_all()
         self._thread.join(0.1)
 
@@ -93,7 +95,8 @@ class LineWriter:
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
-        while view:
+        # Once given up, the descriptor may be somebody else's by the time a stuck write returns.
+        while view and not self._given_up:
             try:
                 view = view[os.write(self._fd, view) :]
             except BlockingIOError:
