@@ -26,6 +26,12 @@ from tidegate.core.encode cimport (
 from tidegate.core.ledger cimport TG_DELIVERED, TG_DISCARDED, TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_slot
 from tidegate.core.ring cimport TG_NULL_LEN, TG_RECORD_INVALID, record_bytes, tg_cursor
 
+cdef extern from *:
+    """
+    #define tg_prefetch(p) __builtin_prefetch(p)
+    """
+    void tg_prefetch(const void *p) noexcept nogil
+
 cdef extern from "Python.h":
     # As pointers: a bytes object may be resized only while nobody else holds a reference.
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t size) except NULL
@@ -48,6 +54,16 @@ cdef int64_t monotonic_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <int64_t>now.tv_sec * NANOS + now.tv_nsec
+
+
+cdef inline void fetch_ahead(const tg_record *record) noexcept nogil:
+    """A ring that was full holds records that left the cache long ago. They stand one behind the other, so the lines
+    two KiB ahead are asked for while this record is looked at; both passes of a batch then find them near."""
+    cdef const char *ahead = <const char *>record + 2048
+    cdef const char *end = ahead + (record.size if record.size < 1024 else 1024)
+    while ahead < end:
+        tg_prefetch(ahead)
+        ahead += 64
 
 
 cdef inline bint deliverable(tg_slot *slot) noexcept nogil:
@@ -236,6 +252,7 @@ cdef class Dispatcher:
                 record = self.rings.peek(klass, &at)
                 if record is NULL:
                     break
+                fetch_ahead(record)
                 slot = self.ledger.slots[record.slot]
                 if n and not deliverable(slot):
                     break  # discarded when it is the head (a head revoked since _ready is merely in flight)

@@ -225,7 +225,7 @@ cdef class Intake:
         if not self.ledger.skip_to(slot, message.offset, &gap):
             self._hold(lane, TG_HELD_SPAN, 0, now_ns)
             return False
-        if self.want_headers:
+        if self.keep_headers or (self.want_headers and lane.topic_class < 0):
             headers = self._gather(message, &block)
         self.rules.judge(lane.topic_class, lane.topic_rule, self.headers, headers,
                          <const uint8_t *>message.key, message.key_len,
