@@ -30,7 +30,7 @@ from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.errors import BrokerError
-from tidegate.notes import log_notes
+from tidegate.notes import NoteLog
 from tidegate.ops.logs import flush
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
@@ -79,6 +79,7 @@ class Sidecar:
         self._stop = asyncio.Event()
         self._signals = 0
         self._hung = False
+        self._notes = NoteLog(log)
         budget = settings.budget
         rules = rule_table(settings)
         self.sink = open_sink(
@@ -185,7 +186,7 @@ class Sidecar:
 
     def _on_notify(self) -> None:
         self.reader.arm()
-        log_notes(log, self.reader.notes())
+        self._notes.write(self.reader.notes())
         if self.reader.failed and not self._stop.is_set():
             self._stop.set()
         self.delivery.wake()
