@@ -17,7 +17,7 @@ typedef struct {
     uint32_t *end; /* of the positions in index */
     tg_bitmap_state state;
     tg_bitmap_rest rest;
-    tg_frame frames[TG_SCAN_MAX_DEPTH];
+    tg_frame frames[1 + TG_SCAN_MAX_DEPTH]; /* the first stands for the place of the document */
     uint32_t index[TG_WINDOW_BYTES + 8]; /* one position left over, a window, and what tg_flatten writes beyond */
 } tg_run;
 
@@ -177,11 +177,10 @@ TG_TARGET tg_scan_status TG_SCAN_NAME(const tg_scan_plan *plan, const uint8_t *d
     next = doc + *it++;
     if ((*next != '{' && *next != '[') || !tg_all_blank(doc, next))
         GIVE_UP; /* a bare string or number: rare, and soon scanned */
-    frame--;
 
 open: { /* the bracket at `next` opens the container that `node` leads to */
     int is_array = *next == '[';
-    if (RARELY(frame == run.frames + TG_SCAN_MAX_DEPTH - 1))
+    if (RARELY(frame == run.frames + TG_SCAN_MAX_DEPTH))
         GIVE_UP;
     if (RARELY(node)) {
         tg_scan_value v = {NULL, 0, is_array ? TG_SCAN_ARRAY : TG_SCAN_OBJECT, 0, 0};
@@ -259,7 +258,7 @@ container: /* where a value should be, there is nothing before `next` */
 
 close: /* the bracket at `next` closes the innermost container */
     arrays >>= 1;
-    if (frame-- == run.frames)
+    if (--frame == run.frames)
         goto done;
     filter = tg_run_filter(&run, frame->node);
     p = next;
