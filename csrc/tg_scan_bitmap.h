@@ -8,12 +8,15 @@
  *     tg_extras tg_look_closer(const uint8_t *p) the same bytes, where tg_masks.special was set
  *     uint64_t  tg_prefix_xor(uint64_t)          bit i = xor of bits 0..i
  *     unsigned  tg_trailing_zeros(uint64_t)      anything for 0
+ *     unsigned  tg_count(uint64_t)               number of set bits
  * with the types below, and includes this file after them.
  *
  * Bit operations also settle what is between two structural characters: that a string begins only after one of
  * them or a blank, that no token follows another, that bare words are made of word characters. What is left to
  * the walk (tg_scan_walk.h) is one token at most, of which it looks at the first and the last byte.
  */
+
+#define TG_FLATTEN_SLACK 64
 
 /* From block to block, in registers. */
 typedef struct {
@@ -68,10 +71,11 @@ TG_TARGET static inline uint64_t tg_gap_ends(tg_bitmap_rest *r, uint64_t starts,
     return sum & ~blanks;
 }
 
-/* Writes the positions of set bits; may write up to 6 places more than there are bits. */
-TG_TARGET static inline uint32_t *tg_flatten(uint64_t bits, size_t base, uint32_t *to)
+#ifndef TG_OWN_FLATTEN
+/* Writes the positions of set bits; may write to TG_FLATTEN_SLACK places beyond. */
+TG_TARGET static inline uint32_t *tg_flatten(const tg_constants *k, uint64_t bits, size_t base, uint32_t *to)
 {
-    uint32_t *end = to + __builtin_popcountll(bits);
+    uint32_t *end = to + tg_count(bits);
 #define TG_PUT(i)                                                                                             \
     do { /* volatile: or GCC gathers four in a vector register, at more than it saves */                     \
         *(volatile uint32_t *)(to + (i)) = (uint32_t)base + tg_trailing_zeros(bits);                               \
@@ -89,6 +93,7 @@ TG_TARGET static inline uint32_t *tg_flatten(uint64_t bits, size_t base, uint32_
 #undef TG_PUT
     return end;
 }
+#endif
 
 /* The rare bytes of a block: backslashes, controls and what is not ASCII. Kept out of line, so that the registers
  * are there for the common path. */
@@ -144,5 +149,5 @@ TG_TARGET static inline __attribute__((always_inline)) uint32_t *tg_bitmap_step(
     uint64_t gaps = after_token & spaces;
     if (__builtin_expect((gaps | r->gap) != 0, 0))
         s->errors |= tg_gap_ends(r, gaps, spaces) & tokens;
-    return tg_flatten(structural, base, to);
+    return tg_flatten(k, structural, base, to);
 }

@@ -18,7 +18,7 @@ typedef struct {
     tg_bitmap_state state;
     tg_bitmap_rest rest;
     tg_frame frames[1 + TG_SCAN_MAX_DEPTH]; /* the first stands for the place of the document */
-    uint32_t index[TG_WINDOW_BYTES + 8]; /* one position left over, a window, and what tg_flatten writes beyond */
+    uint32_t index[1 + TG_WINDOW_BYTES + TG_FLATTEN_SLACK]; /* one position left over, and those of a window */
 } tg_run;
 
 /* Moves the positions from `next` on to the front and brings more until at least `need` (1 or 2) are there; 0 if
@@ -131,7 +131,7 @@ TG_TARGET static inline int tg_all_blank(const uint8_t *from, const uint8_t *to)
             }                                                                                 \
         } else if (grammar) {                                                                 \
             stop = tg_token_end(stop);                                                        \
-            if (RARELY(!tg_is_literal(at, (uint32_t)(stop - at))))                            \
+            if (RARELY(!tg_is_literal(at, (size_t)(stop - at), doc + len)))                       \
                 GIVE_UP;                                                                      \
         }                                                                                     \
         if (RARELY(node))                                                                     \

@@ -28,6 +28,8 @@ static int implementations;
 static tg_scan_fn *fast(const char *name)
 {
 #if defined(__x86_64__)
+    if (strcmp(name, "avx512") == 0)
+        return tg_scan_avx512;
     if (strcmp(name, "avx2") == 0)
         return tg_scan_avx2;
     if (strcmp(name, "sse42") == 0)

@@ -45,12 +45,12 @@ class Number(str):
     """A number as it stood."""
 
 
-class Rejected(Exception):
+class RejectedError(Exception):
     pass
 
 
 def reject_constant(name: str) -> Any:
-    raise Rejected(name)
+    raise RejectedError(name)
 
 
 def too_deep(text: str) -> bool:
@@ -62,14 +62,14 @@ def too_deep(text: str) -> bool:
 
 
 def parse(doc: bytes) -> Any:
-    """What Python's json makes of ``doc``, with our rules about constants and depth; raises Rejected."""
+    """What Python's json makes of ``doc``, with our rules about constants and depth; raises RejectedError."""
     try:
         text = doc.decode("utf-8").removeprefix("\ufeff")
         value = json.loads(text, parse_constant=reject_constant, parse_int=Number, parse_float=Number)
     except (ValueError, RecursionError) as e:
-        raise Rejected from e
+        raise RejectedError from e
     if too_deep(text):
-        raise Rejected("depth")
+        raise RejectedError("depth")
     return value
 
 
@@ -111,7 +111,7 @@ def check(doc: bytes, scanner: scan.Scanner = SCANNER, pointers: list[str] = POI
     structure, grammar = results[0]
     try:
         value = parse(doc)
-    except Rejected:
+    except RejectedError:
         assert grammar[0] != "ok", doc
         assert grammar[3] == [None] * len(pointers)
         return False
