@@ -32,7 +32,7 @@ typedef struct {
     uint64_t errors;
     uint64_t newlines;
     uint64_t not_ascii;
-    uint64_t slashes;
+    size_t first_slash, last_slash; /* positions; last_slash is 0 where there is none */
 } tg_bitmap_rest;
 
 TG_TARGET static inline uint64_t tg_escaped_bits(uint64_t slashes, uint64_t *carry)
@@ -107,7 +107,11 @@ TG_TARGET static __attribute__((noinline)) uint64_t tg_bitmap_rare(tg_bitmap_res
     if (slash | r->escape) {
         uint64_t escaped = tg_escaped_bits(slash, &r->escape) & lanes;
         m->quote &= ~escaped;
-        r->slashes |= slash;
+        if (slash) {
+            if (!r->last_slash)
+                r->first_slash = base + (size_t)__builtin_ctzll(slash);
+            r->last_slash = base + 63 - (size_t)__builtin_clzll(slash);
+        }
         r->errors |= tg_escapes_wrong(doc, len, base, escaped);
     }
     r->errors |= control & ~(x.blank >> skip);

@@ -66,13 +66,21 @@ TG_TARGET static __attribute__((noinline)) int tg_run_refill(tg_run *run, const 
 TG_TARGET static inline uint64_t tg_run_filter(const tg_run *run, uint16_t node)
 {
     uint64_t filter = run->plan->nodes[node].filter;
-    return RARELY(run->rest.slashes) && filter ? ~0ull : filter;
+    return RARELY(run->rest.last_slash) && filter ? ~0ull : filter;
+}
+
+TG_TARGET static inline int tg_run_escaped(const tg_run *run, const uint8_t *text, size_t size)
+{
+    if (!RARELY(run->rest.last_slash))
+        return 0;
+    size_t at = (size_t)(text - run->doc);
+    return at <= run->rest.last_slash && at + size > run->rest.first_slash && memchr(text, '\\', size) != NULL;
 }
 
 TG_TARGET static __attribute__((noinline)) uint16_t tg_run_key(const tg_run *run, uint16_t node, const uint8_t *key,
                                                                size_t size)
 {
-    if (RARELY(run->rest.slashes) && memchr(key, '\\', size))
+    if (tg_run_escaped(run, key, size))
         return tg_plan_child_escaped(run->plan, node, key, (uint32_t)size);
     return tg_plan_child(run->plan, node, key, (uint32_t)size);
 }
@@ -86,7 +94,7 @@ TG_TARGET static __attribute__((noinline)) void tg_run_take(tg_run *run, uint16_
         v.ptr++;
         v.len -= 2;
         v.kind = TG_SCAN_STRING;
-        v.escaped = RARELY(run->rest.slashes) && memchr(v.ptr, '\\', v.len) != NULL;
+        v.escaped = (uint8_t)tg_run_escaped(run, v.ptr, v.len);
     } else {
         v.kind = tg_word_kind(v.ptr, v.len);
     }
@@ -95,12 +103,23 @@ TG_TARGET static __attribute__((noinline)) void tg_run_take(tg_run *run, uint16_
 
 /* Outside strings, the first step lets no byte up to ' ' pass but blanks. A structural character follows, or one
  * came before, so there is an end to them. */
-TG_TARGET static inline const uint8_t *tg_skip_blanks(const uint8_t *at)
+TG_TARGET static inline const uint8_t *tg_skip_blanks(const uint8_t *at, const uint8_t *limit)
 {
-    if (RARELY(*at <= ' '))
-        do
-            at++;
-        while (*at <= ' ');
+    if (!RARELY(*at <= ' '))
+        return at;
+    if (*++at > ' ')
+        return at; /* one is the most frequent number */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    for (; limit - at >= 8; at += 8) {
+        uint64_t x;
+        memcpy(&x, at, 8);
+        x = (((x & ~TG_HIGHS) + (0x7F - ' ') * TG_ONES) | x) & TG_HIGHS; /* bytes above ' ' */
+        if (x)
+            return at + (__builtin_ctzll(x) >> 3);
+    }
+#endif
+    while (*at <= ' ')
+        at++;
     return at;
 }
 
@@ -207,7 +226,7 @@ pair: /* p is the '{' or ',' before a key */
     it += 2;
     at = p + 1;
     if (RARELY(*at != '"')) {
-        at = tg_skip_blanks(at);
+        at = tg_skip_blanks(at, doc + len);
         if (RARELY(*at != '"'))
             GIVE_UP;
     }
@@ -223,7 +242,7 @@ pair: /* p is the '{' or ',' before a key */
     at++;
     if (RARELY(filter >> tg_key_bit(at, (size_t)(end - at) - 1) & 1))
         node = tg_run_key(&run, frame->node, at, (size_t)(end - at) - 1);
-    at = tg_skip_blanks(p + 1);
+    at = tg_skip_blanks(p + 1, doc + len);
     if (at == next)
         goto container;
     SCALAR(at, next);
@@ -239,7 +258,7 @@ element: /* p is the '[' or ',' before an element */
     NEED(1);
     next = doc + *it++;
     node = tg_frame_element(frame, plan);
-    at = tg_skip_blanks(p + 1);
+    at = tg_skip_blanks(p + 1, doc + len);
     if (at == next)
         goto container;
     SCALAR(at, next);
