@@ -181,6 +181,35 @@ static void test_lengths(void)
     tg_scan_plan_free(plan);
 }
 
+/* All pairs of bytes from 0x80 up and any, with what may follow: the same verdict as the scalar scanner's. */
+static void test_utf8(const char *name)
+{
+    static const uint8_t third[] = {0x80, 0xBF, 'x'}, fourth[] = {0x80, 'x'};
+    tg_scan_plan *plan = plan_of(NULL, 0);
+    tg_scan_info info, scalar_info;
+    uint8_t *doc = malloc(100);
+    int same = 1;
+    memset(doc, '.', 100);
+    memcpy(doc, "[\"", 2);
+    memcpy(doc + 98, "\"]", 2);
+    for (unsigned first = 0x80; first < 0x100; first++)
+        for (unsigned second = 0; second < 0x100; second++)
+            for (unsigned rest = 0; rest < 6; rest++) {
+                size_t at = 2 + (first * 7 + second) % 92;
+                uint8_t bytes[4] = {(uint8_t)first, (uint8_t)second, third[rest % 3], fourth[rest / 3]};
+                memcpy(doc + at, bytes, 4);
+                tg_scan_use(name);
+                tg_scan_status status = tg_scan(plan, doc, 100, TG_SCAN_STRUCTURE, NULL, &info);
+                tg_scan_use("scalar");
+                same &= tg_scan(plan, doc, 100, TG_SCAN_STRUCTURE, NULL, &scalar_info) == status;
+                same &= info.error_pos == scalar_info.error_pos;
+                memset(doc + at, '.', 4);
+            }
+    check(same, "utf8", name);
+    free(doc);
+    tg_scan_plan_free(plan);
+}
+
 static void test_plans(void)
 {
     static const char *const bad[] = {"a", "/a~", "/a~2", "a/b"};
@@ -238,6 +267,7 @@ int main(void)
         test_too_large();
         test_values();
         test_lengths();
+        test_utf8(names[i]);
     }
     test_plans();
     test_names();
