@@ -6,12 +6,11 @@
 /* Tokens are kept short enough that an escaped key fits on the stack when it has to be decoded. */
 #define MAX_TOKEN TG_SCAN_MAX_TOKEN_BYTES
 
-/* Writes the token at `from` (up to the next '/' or `end`) to dst, decoded; returns where it stopped, NULL if
- * it is not a token. dst has room for the token and a quote on either side; *len is without those. */
+/* Writes the token at `from` (up to the next '/' or `end`) to dst, decoded and with a quote after it that *len does
+ * not count; returns where it stopped, NULL if it is not a token. */
 static const char *token_decode(const char *from, const char *end, uint8_t *dst, size_t *len)
 {
     uint8_t *to = dst;
-    *to++ = '"';
     for (; from < end && *from != '/'; from++) {
         char c = *from;
         if (c == '~') {
@@ -22,7 +21,7 @@ static const char *token_decode(const char *from, const char *end, uint8_t *dst,
         *to++ = (uint8_t)c;
     }
     *to = '"';
-    *len = (size_t)(to - dst) - 1;
+    *len = (size_t)(to - dst);
     return *len > MAX_TOKEN ? NULL : from;
 }
 
@@ -61,42 +60,25 @@ static uint16_t child_get(tg_node *nodes, uint16_t parent, const uint8_t *text, 
     return made;
 }
 
-/* Slots for `children`: roomy, so that an unwanted key mostly meets an empty one. */
-static uint32_t slot_bits(uint32_t children)
-{
-    uint32_t bits = 1;
-    while (children && (1u << bits) < children * 8)
-        bits++;
-    return bits;
-}
-
-static uint32_t children_count(const tg_node *nodes, uint16_t node)
-{
-    uint32_t count = 0;
-    for (uint16_t c = nodes[node].child; c; c = nodes[c].sibling)
-        count++;
-    return count;
-}
-
 static tg_scan_status slots_build(tg_scan_plan *plan, uint16_t used)
 {
     tg_node *nodes = plan->nodes;
     uint32_t total = 0;
-    for (uint16_t i = 0; i < used; i++) {
-        uint32_t bits = slot_bits(children_count(nodes, i));
-        nodes[i].slots = total;
-        nodes[i].shift = (uint8_t)(32 - bits);
-        total += 1u << bits;
-    }
-    plan->slots = calloc(total, sizeof *plan->slots);
+    for (uint16_t i = 0; i < used; i++)
+        if (nodes[i].child) {
+            nodes[i].slots = total;
+            total += 64;
+        }
+    plan->slots = calloc((size_t)total + 1, sizeof *plan->slots);
     if (!plan->slots)
         return TG_SCAN_ENOMEM;
     for (uint16_t i = 0; i < used; i++)
         for (uint16_t c = nodes[i].child; c; c = nodes[c].sibling) {
-            uint16_t *slot = &plan->slots[nodes[i].slots + (tg_key_hash(nodes[c].text, nodes[c].len) >> nodes[i].shift)];
+            unsigned bit = tg_key_bit(nodes[c].text, nodes[c].len);
+            uint16_t *slot = &plan->slots[nodes[i].slots + bit];
             nodes[c].chain = *slot;
             *slot = c;
-            nodes[i].lens |= 1ull << (nodes[c].len & 63);
+            nodes[i].filter |= 1ull << bit;
         }
     return TG_SCAN_OK;
 }
@@ -114,9 +96,9 @@ static tg_scan_status pointer_add(tg_scan_plan *plan, const char *from, size_t l
         from = token_decode(from + 1, end, *text, &token);
         if (!from)
             return TG_SCAN_EPOINTER;
-        path[depth + 1] = child_get(plan->nodes, path[depth], *text + 1, token, used);
+        path[depth + 1] = child_get(plan->nodes, path[depth], *text, token, used);
         depth++;
-        *text += token + 2;
+        *text += token + 1;
     }
     plan->nodes[path[depth]].own |= 1ull << field;
     for (int i = 0; i <= depth; i++)
@@ -140,14 +122,14 @@ tg_scan_status tg_scan_plan_new(const char *const *pointers, const size_t *lens,
         if (slashes > TG_SCAN_MAX_DEPTH)
             return TG_SCAN_EPOINTER;
         tokens += slashes;
-        bytes += lens[i] + slashes;
+        bytes += lens[i];
     }
     tg_scan_plan *plan = calloc(1, sizeof *plan);
     if (!plan)
         return TG_SCAN_ENOMEM;
     plan->fields = n;
     plan->nodes = calloc(tokens + 2, sizeof *plan->nodes);
-    plan->text = malloc(bytes + 2);
+    plan->text = malloc(bytes + 1);
     uint8_t *text = plan->text;
     uint16_t used = TG_NODE_ROOT + 1;
     tg_scan_status status = plan->nodes && text ? TG_SCAN_OK : TG_SCAN_ENOMEM;
@@ -181,11 +163,10 @@ size_t tg_scan_plan_fields(const tg_scan_plan *plan)
 uint16_t tg_plan_child_escaped(const tg_scan_plan *plan, uint16_t node, const uint8_t *key, uint32_t len)
 {
     /* Nothing shrinks more than \u0041 does: six bytes to one. */
-    uint8_t decoded[6 * MAX_TOKEN + 2];
+    uint8_t decoded[6 * MAX_TOKEN + 1];
     if (node == TG_NODE_NONE || len > 6 * MAX_TOKEN)
         return TG_NODE_NONE;
-    uint32_t n = (uint32_t)tg_scan_unescape(key, len, decoded + 1);
-    decoded[0] = '"';
-    decoded[n + 1] = '"';
-    return tg_plan_child(plan, node, decoded + 1, n);
+    uint32_t n = (uint32_t)tg_scan_unescape(key, len, decoded);
+    decoded[n] = '"';
+    return tg_plan_child(plan, node, decoded, n);
 }

@@ -17,15 +17,14 @@
 typedef struct {
     uint64_t own;        /* fields whose pointer ends here, as bits */
     uint64_t below;      /* own, and those of everything under it: forgotten when the key comes again */
-    uint64_t lens;       /* bit (length mod 64) for each child's token: most unwanted keys end here */
+    uint64_t filter;     /* bit tg_key_bit() of each child's token: most unwanted keys end here */
     const uint8_t *text; /* token, borrowed from the plan */
-    uint32_t slots;      /* children by hash: plan->slots[slots + h] */
+    uint32_t slots;      /* children: plan->slots[slots + tg_key_bit] */
     uint32_t index;      /* token as an array index, TG_INDEX_NONE where it is none */
     uint16_t len;        /* of the token */
     uint16_t chain;      /* next sibling in the same slot */
     uint16_t first_index, next_index; /* children that are array indexes, ascending */
     uint16_t child, sibling;          /* only used while the plan is made */
-    uint8_t shift;                    /* 32 - log2(number of slots) */
 } tg_node;
 
 struct tg_scan_plan {
@@ -35,11 +34,12 @@ struct tg_scan_plan {
     size_t fields;
 };
 
-/* First byte, last byte and length: cheap, and event fields rarely share all three. An empty key reads the
- * quotes around it, which is why every key given here must stand between two. */
-static inline uint32_t tg_key_hash(const uint8_t *key, uint32_t len)
+/* First byte and length, mod 64: the filter's bit, and the slot of a child. Cheap, and the keys of one kind of event
+ * rarely share it. An empty key reads the quote after it, which is why every key given here must stand between
+ * quotes. */
+static inline unsigned tg_key_bit(const uint8_t *key, size_t len)
 {
-    return ((uint32_t)key[0] | (uint32_t)key[(ptrdiff_t)len - 1] << 8 | len << 16) * 0x9E3779B1u;
+    return (unsigned)(key[0] + 8 * len) & 63;
 }
 
 static inline int tg_bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t len)
@@ -70,20 +70,21 @@ static inline int tg_bytes_equal(const uint8_t *a, const uint8_t *b, uint32_t le
     return 1;
 }
 
-/* The child of `node` that a key without escapes leads to. key[-1] and key[len] are quotes. */
+/* The child of `node` that a key without escapes leads to. key[len] is a quote. */
 static inline uint16_t tg_plan_child(const tg_scan_plan *plan, uint16_t node, const uint8_t *key, uint32_t len)
 {
     const tg_node *n = &plan->nodes[node];
-    if (!(n->lens >> (len & 63) & 1))
+    unsigned bit = tg_key_bit(key, len);
+    if (!(n->filter >> bit & 1))
         return TG_NODE_NONE;
-    uint16_t child = plan->slots[n->slots + (tg_key_hash(key, len) >> n->shift)];
+    uint16_t child = plan->slots[n->slots + bit];
     while (child) {
         const tg_node *c = &plan->nodes[child];
         if (c->len == len && tg_bytes_equal(c->text, key, len))
-            return child;
+            break;
         child = c->chain;
     }
-    return TG_NODE_NONE;
+    return child;
 }
 
 /* The same for a key with backslashes. */
@@ -139,6 +140,6 @@ static inline void tg_plan_finish(const tg_scan_plan *plan, uint64_t found, tg_s
 typedef tg_scan_status tg_scan_fn(const tg_scan_plan *plan, const uint8_t *doc, uint32_t len, tg_scan_level level,
                                   tg_scan_value *out, tg_scan_info *info);
 
-tg_scan_fn tg_scan_scalar, tg_scan_sse2, tg_scan_sse42, tg_scan_avx2, tg_scan_neon;
+tg_scan_fn tg_scan_scalar, tg_scan_sse2, tg_scan_sse42, tg_scan_avx2, tg_scan_avx512, tg_scan_neon;
 
 #endif

@@ -6,8 +6,5 @@
 #include <stdint.h>
 
 int tg_utf8_valid_plain(const uint8_t *p, size_t len);
-int tg_utf8_valid_sse42(const uint8_t *p, size_t len);
-int tg_utf8_valid_avx2(const uint8_t *p, size_t len);
-int tg_utf8_valid_neon(const uint8_t *p, size_t len);
 
 #endif
