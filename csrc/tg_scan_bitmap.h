@@ -8,12 +8,15 @@
  *     tg_extras tg_look_closer(const uint8_t *p) the same bytes, where tg_masks.special was set
  *     uint64_t  tg_prefix_xor(uint64_t)          bit i = xor of bits 0..i
  *     unsigned  tg_trailing_zeros(uint64_t)      anything for 0
+ *     unsigned  tg_count(uint64_t)               number of set bits
  * with the types below, and includes this file after them.
  *
  * Bit operations also settle what is between two structural characters: that a string begins only after one of
  * them or a blank, that no token follows another, that bare words are made of word characters. What is left to
  * the walk (tg_scan_walk.h) is one token at most, of which it looks at the first and the last byte.
  */
+
+#define TG_FLATTEN_SLACK 64
 
 /* From block to block, in registers. */
 typedef struct {
@@ -29,7 +32,7 @@ typedef struct {
     uint64_t errors;
     uint64_t newlines;
     uint64_t not_ascii;
-    uint64_t slashes;
+    size_t first_slash, last_slash; /* positions; last_slash is 0 where there is none */
 } tg_bitmap_rest;
 
 TG_TARGET static inline uint64_t tg_escaped_bits(uint64_t slashes, uint64_t *carry)
@@ -68,10 +71,11 @@ TG_TARGET static inline uint64_t tg_gap_ends(tg_bitmap_rest *r, uint64_t starts,
     return sum & ~blanks;
 }
 
-/* Writes the positions of set bits; may write up to 6 places more than there are bits. */
-TG_TARGET static inline uint32_t *tg_flatten(uint64_t bits, size_t base, uint32_t *to)
+#ifndef TG_OWN_FLATTEN
+/* Writes the positions of set bits; may write to TG_FLATTEN_SLACK places beyond. */
+TG_TARGET static inline uint32_t *tg_flatten(const tg_constants *k, uint64_t bits, size_t base, uint32_t *to)
 {
-    uint32_t *end = to + __builtin_popcountll(bits);
+    uint32_t *end = to + tg_count(bits);
 #define TG_PUT(i)                                                                                             \
     do { /* volatile: or GCC gathers four in a vector register, at more than it saves */                     \
         *(volatile uint32_t *)(to + (i)) = (uint32_t)base + tg_trailing_zeros(bits);                               \
@@ -89,6 +93,7 @@ TG_TARGET static inline uint32_t *tg_flatten(uint64_t bits, size_t base, uint32_
 #undef TG_PUT
     return end;
 }
+#endif
 
 /* The rare bytes of a block: backslashes, controls and what is not ASCII. Kept out of line, so that the registers
  * are there for the common path. */
@@ -102,7 +107,11 @@ TG_TARGET static __attribute__((noinline)) uint64_t tg_bitmap_rare(tg_bitmap_res
     if (slash | r->escape) {
         uint64_t escaped = tg_escaped_bits(slash, &r->escape) & lanes;
         m->quote &= ~escaped;
-        r->slashes |= slash;
+        if (slash) {
+            if (!r->last_slash)
+                r->first_slash = base + (size_t)__builtin_ctzll(slash);
+            r->last_slash = base + 63 - (size_t)__builtin_clzll(slash);
+        }
         r->errors |= tg_escapes_wrong(doc, len, base, escaped);
     }
     r->errors |= control & ~(x.blank >> skip);
@@ -144,5 +153,5 @@ TG_TARGET static inline __attribute__((always_inline)) uint32_t *tg_bitmap_step(
     uint64_t gaps = after_token & spaces;
     if (__builtin_expect((gaps | r->gap) != 0, 0))
         s->errors |= tg_gap_ends(r, gaps, spaces) & tokens;
-    return tg_flatten(structural, base, to);
+    return tg_flatten(k, structural, base, to);
 }

@@ -147,9 +147,7 @@ cdef inline void set_type_field(tg_verdict *out, const tg_scan_value *v, int32_t
 
 @cython.final
 cdef class RuleTable:
-    def __init__(self, rules, type_fields):
-        if self._matchers != NULL:
-            raise RuntimeError("a RuleTable is made once")
+    def __cinit__(self, rules, type_fields):
         layout = lay_out(rules, type_fields)
         keep = self._keep = []
         self._texts, self._places = tuple([text for _, text in rules]), tuple(layout.places)
@@ -313,7 +311,7 @@ cdef class RuleTable:
             raise IndexError(where)
         return self._places[where]
 
-    def classify(self, str topic not None, bytes key, headers, bytes value):
+    def classify(self, str topic not None, bytes key, headers, bytes value, *, bint as_reader=False):
         cdef tg_verdict out
         cdef tg_header *native
         cdef list kept = [(header.encode("utf-8", "surrogateescape"), data) for header, data in headers]
@@ -329,8 +327,9 @@ cdef class RuleTable:
                 if content is not None:
                     native[n].value, native[n].value_len = pointer_to(content), len(content)
                 n += 1
-            self._judge(self._python, True, decided[0], decided[1], native, n, pointer_to(key), len(key or b""),
-                        pointer_to(value), len(value or b""), TG_SCAN_GRAMMAR, &out)
+            self._judge(self._python, not as_reader, decided[0], decided[1], native, n, pointer_to(key),
+                        len(key or b""), pointer_to(value), len(value or b""),
+                        TG_SCAN_STRUCTURE if as_reader else TG_SCAN_GRAMMAR, &out)
         finally:
             free(native)
         return Verdict(
