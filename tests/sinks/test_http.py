@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -230,12 +229,10 @@ async def test_a_flood_is_not_read_on() -> None:
     assert sent < 16 << 20  # what the kernel's buffers took, and no more
 
 
-async def test_compressed_answers_stay_compressed() -> None:
-    bomb = gzip.compress(bytes(50_000_000))
-    answer = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
-    started = time.process_time()
+async def test_answers_are_not_decompressed() -> None:
+    """Nothing unpacks what is not looked at: neither a bomb nor a body that only claims to be compressed."""
+    answer = HEAD + b"Content-Encoding: gzip\r\nContent-Length: 8\r\n\r\nnot gzip"
     assert (await outcome_of(says(answer))).kind is Kind.ACK
-    assert time.process_time() - started < 0.05  # unpacking it takes longer
 
 
 async def test_an_answer_before_the_request_is_read() -> None:
