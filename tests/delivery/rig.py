@@ -34,20 +34,23 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    sink: Any = None, *, concurrency: int = 4, inflight_bytes: int = 10_000, seed: int = 1
+    sink: Any = None, *, concurrency: int = 4, inflight_bytes: int = 10_000, rng: Random | None = None
 ) -> AsyncIterator[Rig]:
     clock = asyncio.get_running_loop().time
     source, log = FakeDispatcher(clock), MemoryLog(clock)
     sink = sink or ScriptedSink()
     delivery = Delivery(
-        source, sink, concurrency=concurrency, inflight_bytes=inflight_bytes, log=log, rng=Random(seed), clock=clock
+        source, sink, concurrency=concurrency, inflight_bytes=inflight_bytes, log=log, rng=rng or Random(1), clock=clock
     )
     made = Rig(source, sink, delivery, log, asyncio.create_task(delivery.run()))
     try:
         yield made
     finally:
         await delivery.close()
-        await made.running
+        await asyncio.wait([made.running])
+        for violation in sink.violations:
+            raise violation
+        made.running.result()
         # Whatever happened: each batch that was taken has exactly one end.
         assert sorted(map(repr, source.taken)) == sorted(map(repr, source.settled + source.discarded))
         assert all(s.batches == s.bytes == s.records == s.retries_waiting == 0 for s in delivery.stats().classes)

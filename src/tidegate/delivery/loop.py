@@ -64,7 +64,7 @@ class Delivery:
         self._waiter: asyncio.Future[None] | None = None
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
-        self._idle: asyncio.Future[bool] | None = None
+        self._idle: asyncio.Future[None] | None = None
         self._fault: Exception | None = None
         self._closed = False
         self._gave_up = False  # something was discarded
@@ -82,7 +82,7 @@ class Delivery:
                     await asyncio.sleep(0)
                     continue
                 if self._idle is not None and self._is_idle() and not self._idle.done():
-                    self._idle.set_result(True)
+                    self._idle.set_result(None)
                 await self._rest()
         finally:
             await self.close()
@@ -101,18 +101,17 @@ class Delivery:
         (its offsets are not acknowledged), and what was still in the rings is left there.
         """
         self._source.draining = True
-        settled = self._is_idle() and not self._gave_up
         try:
-            if not settled and not self._closed:
+            if not self._closed and not self._is_idle():
                 self._idle = asyncio.get_running_loop().create_future()
                 self.wake()
                 async with asyncio.timeout(deadline_seconds):
-                    settled = await self._idle
+                    await self._idle
         except TimeoutError:
-            settled = False
+            pass
         finally:
             await self.close()
-        return settled
+        return not self._gave_up and self._is_idle()
 
     async def close(self) -> None:
         """Stops at once: cancels sends and discards what is unsettled. May be called again."""
@@ -134,7 +133,7 @@ class Delivery:
                 self._source.discard(held.batch)
             self._flight.clear()
             if self._idle is not None and not self._idle.done():
-                self._idle.set_result(False)
+                self._idle.set_result(None)
             self.wake()
 
     def stats(self) -> DeliveryStats:
