@@ -34,7 +34,7 @@ class Event:
     key: bytes | None
     value: bytes | None
     type: str = ""
-    headers: list[tuple[str, bytes | None]] = field(default_factory=list)
+    headers: list[tuple[str, str | bytes | None]] = field(default_factory=list)
 
 
 def shop_events(
@@ -56,10 +56,11 @@ def shop_events(
         partition = zlib.crc32(b"%d" % user) % partitions
         cents = 100 + dice.randrange(150_000)
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        product, category = 1_000_000 + dice.randrange(9_000_000), 2053013552259662037 + dice.randrange(1 << 20)
         body = (
-            f'{{"event_time":"{now}","event_type":"{kind}","product_id":{1_000_000 + dice.randrange(9_000_000)},'
-            f'"category_id":{2053013552259662037 + dice.randrange(1 << 20)},"category_code":"{dice.choice(_CATEGORIES)}",'
-            f'"brand":"{dice.choice(_BRANDS)}","price":{cents // 100}.{cents % 100:02d}{padding},"user_id":{user}'
+            f'{{"event_time":"{now}","event_type":"{kind}","product_id":{product},"category_id":{category},'
+            f'"category_code":"{dice.choice(_CATEGORIES)}","brand":"{dice.choice(_BRANDS)}",'
+            f'"price":{cents // 100}.{cents % 100:02d}{padding},"user_id":{user}'
         )
         crc = f"{zlib.crc32(body.encode()) & 0xFFFFFF:06x}"
         session = f"{run:08x}-{partition:04x}-4{crc[:3]}-8{crc[3:]}-{sequence:012x}"
@@ -197,7 +198,7 @@ def offsets(servers: str, topic: str, partition: int) -> list[int]:
             for message in consumer.consume(1000, 0.2):
                 error = message.error()
                 if error is None:
-                    found.append(message.offset())
+                    found.append(message.offset() or 0)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     return found
         raise TimeoutError(f"{topic}[{partition}] does not end")
