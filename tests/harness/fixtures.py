@@ -47,6 +47,11 @@ def real_broker(servers: str) -> Broker:
     return Broker(servers, True, lambda name, partitions, config: create_topic(servers, name, partitions, config))
 
 
+def embedded_broker(embedded: EmbeddedBroker) -> Broker:
+    """The ``Broker`` face of an embedded one."""
+    return Broker(embedded.bootstrap_servers, False, lambda name, count, _: embedded.create_topic(name, count))
+
+
 @pytest.fixture
 def kafka_broker(kafka: str) -> Broker:
     """The real broker, for tests that the embedded one cannot serve."""
@@ -60,9 +65,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
         yield real_broker(request.getfixturevalue("kafka"))
         return
     with EmbeddedBroker() as embedded:
-        yield Broker(
-            embedded.bootstrap_servers, False, lambda name, partitions, _: embedded.create_topic(name, partitions)
-        )
+        yield embedded_broker(embedded)
 
 
 @pytest.fixture

@@ -162,20 +162,30 @@ COMPACTED = {
 }
 
 
-def wait_compacted(servers: str, topic: str, partition: int, keys: int, timeout: float = 60) -> None:
-    """Waits until the log cleaner ran: no more than ``keys`` records, and the newest segment's, are left.
+def compact(servers: str, topic: str, events: Sequence[Event], timeout: float = 60) -> None:
+    """Produces the events to a topic with the configuration ``COMPACTED`` and waits until the log cleaner ran.
 
-    The topic has ``COMPACTED`` for its configuration. The active segment is never cleaned: a record that is produced
-    after ``segment.ms`` rolls it. Raises TimeoutError.
+    The active segment is never cleaned, and only a record makes a new one: a keyed filler is produced now and then.
+    Afterwards each partition's offsets have gaps, and nothing is produced or cleaned any more. Raises TimeoutError.
     """
+    partitions = sorted({event.partition for event in events})
+    send(servers, topic, events)
+    before = {p: len(offsets(servers, topic, p)) for p in partitions}
     deadline = time.monotonic() + timeout
+    fillers = shop_events(10_000, users=1)
     while True:
-        left = len(offsets(servers, topic, partition))
-        if left <= keys:
-            return
+        time.sleep(0.5)  # longer than segment.ms
+        left = {p: len(offsets(servers, topic, p)) for p in partitions}
+        if all(left[p] < before[p] // 2 for p in partitions):
+            break
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{topic}[{partition}] still has {left} records, not {keys}")
-        time.sleep(0.3)
+            raise TimeoutError(f"{topic} still has {left} of {before} records")
+        send(servers, topic, [Event(p, b"filler", next(fillers).value) for p in partitions])
+    while True:  # quiet: a reader and a checker must see the same
+        time.sleep(1)
+        last, left = left, {p: len(offsets(servers, topic, p)) for p in partitions}
+        if left == last:
+            return
 
 
 def offsets(servers: str, topic: str, partition: int) -> list[int]:

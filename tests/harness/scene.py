@@ -126,7 +126,11 @@ class Scene:
         sidecar.wait_until(lambda: self.app.stats()["distinct"] >= count, timeout, f"{count} events at the app")
 
     def exposed(self) -> int:
-        """How many records a crash now would send again (after a kill, before a restart: what this kill costs)."""
+        """How many records come again after a restart: what a kill costs. Ask between the two.
+
+        Waits until the app is through with what it had in hand: it may log that after the sidecar is gone.
+        """
+        self.app.wait(lambda stats: stats["busy"] == 0)
         records, _ = self.read()
         return checker.exposed(records, self.app.requests(), self.committed())
 
