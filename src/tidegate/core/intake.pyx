@@ -152,7 +152,7 @@ cdef class Intake:
         if lane.hold == TG_HALTED:
             return False
         if lane.hold == TG_HELD_RING:
-            if not self.rings.has_room(lane.hold_class):
+            if not self.rings.has_room(lane.hold_class, lane.hold_bytes):
                 return False
         elif lane.carry_at < lane.carry_len:
             message = lane.carry[lane.carry_at]
@@ -237,6 +237,7 @@ cdef class Intake:
         record = self.rings.reserve(verdict.klass, message.len + key_len + block)
         if record is NULL:
             if self.rings.fits_ever(message.len + key_len + block):
+                lane.hold_bytes = message.len + key_len + block
                 self._hold(lane, TG_HELD_RING, verdict.klass, now_ns)
                 return False
             snprintf(words, sizeof(words), b"%s/%d offset %lld: record of %llu bytes is larger than half a ring; "
