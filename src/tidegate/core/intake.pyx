@@ -120,9 +120,8 @@ cdef class Intake:
                 lane.carry[kept] = message
                 kept += 1
         lane.carry_len = kept
-        # A hold is derived anew from the rings at the next read.
-        if lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN:
-            lane.hold = TG_FLOWING
+        # A hold, even a halt, is derived anew at the next read: its record may be among those that have gone.
+        tg_store_i32(&lane.hold, TG_FLOWING)
 
     cdef void clear(self) noexcept nogil:
         """Destroys every message still in hand; librdkafka cannot be destroyed before."""
