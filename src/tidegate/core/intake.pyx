@@ -303,7 +303,7 @@ cdef class Intake:
             snprintf(words, sizeof(words), b"%s/%d: offsets %lld to %lld were deleted before they were read",
                      self.ledger.lanes[lane.number].topic, old.partition, <long long>old.next,
                      <long long>(offset - 1))
-            self.mailbox.put(NOTE_RESET, old.partition, offset - old.next, words)
+            self.mailbox.put(NOTE_RESET, old.partition, offset - old.next if old.next >= 0 else -1, words)
             old.reset_from = -1
             old.resetting = 0
             return True
@@ -349,7 +349,9 @@ cdef class Intake:
                 self.ledger.sweep_end(slot)
         elif message.err == TG_RK_ERR_AUTO_OFFSET_RESET:
             if slot is not NULL and slot.state == TG_SLOT_LIVE:
-                slot.reset_from = slot.next
+                # 0 where no position is known yet. A second reset before the first record asks for another repair.
+                slot.reset_from = slot.next if slot.next >= 0 else 0
+                slot.resetting = 0
                 lane.resets += 1
         else:
             self.mailbox.put(NOTE_ERROR, message.err, message.partition, self.rk.message_errstr(message))
