@@ -27,6 +27,7 @@ cdef class Dispatcher:
     cdef readonly size_t max_bytes
     cdef readonly int64_t linger_ns
     cdef public bint draining
+    cdef object _reader                       # keeps alive what the next two belong to
     cdef int _reader_fd                       # written to when room was made for a held lane; -1: none
     cdef int32_t *_room_wanted                # the reader's flag
     cdef int64_t in_flight[TG_CLASSES]
@@ -34,4 +35,4 @@ cdef class Dispatcher:
     cdef tg_record *_head(self, int klass) noexcept nogil
     cdef int _ready(self, int classes, int64_t now_ns, int64_t *waited_ns) noexcept nogil
     cdef Batch _build(self, int klass, int64_t now_ns)
-    cdef void _watch(self, int32_t *wanted, int fd) noexcept nogil
+    cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept
