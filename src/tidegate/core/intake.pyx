@@ -346,6 +346,8 @@ cdef class Intake:
                 if slot.reset_from >= 0 and not self._rewound(lane, &slot, message.offset):
                     return
                 slot.end = message.offset
+                if slot.target == -2:
+                    slot.target = message.offset
                 self.ledger.sweep_end(slot)
         elif message.err == TG_RK_ERR_AUTO_OFFSET_RESET:
             if slot is not NULL and slot.state == TG_SLOT_LIVE:
