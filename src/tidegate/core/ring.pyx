@@ -276,6 +276,10 @@ cdef class Rings:
             self.publish()
         return True
 
+    def show(self) -> None:
+        """Publishes what was pushed with ``publish=False``."""
+        self.publish()
+
     def pop(self, int klass):
         """Takes the oldest record: ``(offset, value, key)``, or None. Consumer's thread only."""
         cdef tg_record *record = self.consume(klass)
