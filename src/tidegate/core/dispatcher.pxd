@@ -10,7 +10,7 @@ from tidegate.core.ring cimport TG_CLASSES, Rings, tg_record
 cdef class Schedule:
     cdef readonly uint32_t quantum            # records a round gives to weight 1
     cdef int64_t deficit[TG_CLASSES]          # records; slot 0 is not used
-    cdef int64_t floor_owed                   # twentieths of a record that the others are owed
+    cdef int64_t floor_owed                   # nineteenths of a record that the others are owed
     cdef int turn
     cdef int64_t age_budget_ns[TG_CLASSES]
 

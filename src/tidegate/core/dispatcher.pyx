@@ -88,7 +88,7 @@ cdef class Schedule:
     cdef int choose(self, int ready, const int64_t *waited_ns) noexcept nogil:
         """The class to serve among those whose bit is set in `ready`; -1: none."""
         cdef int others = ready & ~1
-        if ready & 1 and (not others or self.floor_owed < FLOOR):
+        if ready & 1 and (not others or self.floor_owed < FLOOR - 1):
             return 0
         if not others:
             return -1
@@ -112,9 +112,9 @@ cdef class Schedule:
         if not contended:
             self.floor_owed = 0
         elif klass:
-            self.floor_owed -= <int64_t>FLOOR * records
+            self.floor_owed -= <int64_t>(FLOOR - 1) * records
         else:
-            self.floor_owed += (<int64_t>records * FLOOR + FLOOR - 2) // (FLOOR - 1)
+            self.floor_owed += records
 
     def pick(self, ready, waited=(0.0, 0.0, 0.0, 0.0)) -> int:
         """`choose` from Python: `ready` is a collection of classes, `waited` their heads' seconds."""
