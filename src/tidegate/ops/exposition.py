@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tidegate.ops.metrics import TABLE, Family, Series, Snapshot
 
 if TYPE_CHECKING:
-    from prometheus_client.registry import CollectorRegistry, Metric
+    from prometheus_client import CollectorRegistry, Metric
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SERIES_CAP = 1000

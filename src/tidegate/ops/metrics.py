@@ -201,8 +201,7 @@ TABLE: tuple[Family, ...] = (
         "tidegate_conservation_error",
         "gauge",
         ("class",),
-        "Records polled less all dispositions, buffered and in flight: 0, or a count is lost. Never 0 by a tolerance"
-        " of more than one record.",
+        "Records polled less all dispositions, buffered and in flight: 0, or a count is lost.",
         lambda now: _by_class(now.errors),
     ),
     Family(
@@ -274,7 +273,7 @@ TABLE: tuple[Family, ...] = (
         "tidegate_partition_unsettled_offsets",
         "gauge",
         ("topic", "partition"),
-        "Offsets from the oldest one not settled to the position; at TIDEGATE_MAX_UNCOMMITTED_RECORDS the lane is held.",
+        "Offsets from the oldest unsettled one to the position; at TIDEGATE_MAX_UNCOMMITTED_RECORDS the topic is held.",
         _partitions(lambda position, frontier, stored: max(0, position - frontier) if frontier >= 0 else NOT_KNOWN),
     ),
     Family(

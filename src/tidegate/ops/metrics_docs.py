@@ -12,9 +12,8 @@ _HEAD = f"""\
 
 `GET /metrics` on `TIDEGATE_OPS_ADDRESS`, in Prometheus text format; at most one second old. No label ever carries a key
 or anything else out of an event. A family has at most {SERIES_CAP:,} series: what comes later is added up in one whose
-topic, partition or reason is `{OTHER}`.
-
-Beside these stand the `process_*` metrics that Prometheus clients share (CPU, resident memory, descriptors, start time).
+topic, partition or reason is `{OTHER}`. The `process_*` metrics that Prometheus clients share (CPU, resident memory,
+descriptors, start time) come along.
 
 | metric | type | labels | meaning |
 |---|---|---|---|
@@ -27,19 +26,18 @@ For each class, at every moment,
 
     polled = Σ dispositions + buffered + in flight
 
-`tidegate_conservation_error` is the difference, counted inside the process where both sides are of one moment. The same
-sum over scraped series is right to within what the reader has in hand (at most 1,000 records).
+`tidegate_conservation_error` is the difference. It is taken inside the process so that a reader at full speed cannot
+make it differ from 0; the price is that one record lost between being polled and reaching its ring does not show, two
+do. The same sum over scraped series is off by what the reader did meanwhile, usually less than a batch of 1,000 records.
 
 ## Probes
 
-| path | answers |
-|---|---|
-| `/livez` | 200 while the reader's thread has begun a round within 30 s and the event loop answers at all; else 503. Neither Kafka nor load nor the target can make it fail |
-| `/readyz` | 200 from the start until stopping begins, then 503. Pressure never makes it fail |
-| `/metrics` | this page's metrics |
+* `/livez`: 200 while the reader's thread has begun a round within the last 30 s, 503 otherwise. That it answers at all
+  is the event loop's part. Neither Kafka nor the target nor load can make it fail.
+* `/readyz`: 200 from the start until stopping begins, then 503. Pressure never makes it fail.
 
-GET only; one request per connection. Headers of at most 8 KiB within 5 s, at most 64 KiB of body (which is not looked
-at), 32 connections: a further one takes the place of the oldest.
+GET only; one request per connection. At most 8 KiB of headers within 5 s; at most 64 KiB of body, which nobody looks at;
+at most 32 connections, a further one takes the place of the oldest.
 """
 
 
