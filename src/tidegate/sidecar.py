@@ -32,6 +32,8 @@ from tidegate.delivery import Delivery
 from tidegate.errors import BrokerError
 from tidegate.notes import NoteLog
 from tidegate.ops.logs import flush
+from tidegate.ops.metrics import Sources
+from tidegate.ops.server import OpsServer, listen
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
 from tidegate.summary import summary
@@ -70,7 +72,7 @@ class Sidecar:
     """One group member feeding one sink.
 
     Raises:
-        ConfigError: a rule, a Kafka property or the sink's URL is wrong.
+        ConfigError: a rule, a Kafka property or the sink's URL is wrong, or the ops address cannot be had.
     """
 
     def __init__(self, settings: Settings, *, until_end: bool = False) -> None:
@@ -101,6 +103,8 @@ class Sidecar:
             settings.batch_max_bytes,
             settings.batch_linger_ms / 1000,
         )
+        # Before the Kafka clients exist: an address in use ends the process here.
+        ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
         parts = split(settings.topics, rules)
         self.reader = Reader(
             [(consumer_properties(settings, lanes=len(settings.topics)), part) for part in parts],
@@ -119,6 +123,10 @@ class Sidecar:
             inflight_bytes=budget.in_flight,
             log=log,
         )
+        self.ops: OpsServer | None = None
+        if ops_socket is not None:
+            sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats)
+            self.ops = OpsServer(ops_socket, heartbeat_age=lambda: self.reader.heartbeat_age, snapshot=sources.take)
 
     async def run(self) -> int:
         """The whole life. Returns the exit code."""
@@ -129,13 +137,15 @@ class Sidecar:
         loop.add_reader(self.reader.notify_fd, self._on_notify)
         self.reader.start()
         log.info("started", topics=list(self._settings.topics), group=self._settings.group_id, sink=self.sink.name)
-        # What is alive now stays alive: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
         delivering = asyncio.create_task(self.delivery.run(), name="delivery")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         ending = asyncio.create_task(self._wait_for_end(), name="end") if self._until_end else None
         try:
+            if self.ops is not None:
+                await self.ops.start()
+            # What is alive now stays alive: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
             await asyncio.wait(
                 [task for task in (delivering, stopping, ending) if task is not None],
                 return_when=asyncio.FIRST_COMPLETED,
@@ -147,6 +157,8 @@ class Sidecar:
                     task.cancel()
             loop.remove_reader(self.reader.notify_fd)
             await self.sink.close()
+            if self.ops is not None:
+                await self.ops.close()
             if self._hung:
                 # librdkafka does not come back from closing; destroying it would hang for ever.
                 log.error("the Kafka client did not close in time; leaving without it")
@@ -154,6 +166,8 @@ class Sidecar:
 
     async def _finish(self, delivering: asyncio.Task[None]) -> int:
         """Stops reading, drains, commits and leaves the group."""
+        if self.ops is not None:
+            self.ops.ready = False
         self.reader.stand()
         failure: BaseException | None = delivering.exception() if delivering.done() else None
         drained = False
