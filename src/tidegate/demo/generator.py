@@ -15,7 +15,7 @@ from tidegate.types import CLASSES
 
 TICK_SECONDS: Final = 0.005
 FLUSH_SECONDS: Final = 5.0
-_SURGE_BEGIN, _SURGE_END = 0.2, 0.4  # of the whole time
+_SURGE_BEGIN, _SURGE_END = 1 / 6, 1 / 3  # of the whole time: the rest is long enough to make up for it
 _NOWHERE: Final = -1
 
 
@@ -125,9 +125,9 @@ class Generator:
             while not self._go.wait(0.01):
                 self._producer.poll(0)
             self.begun = time.monotonic()
-            while not self._stop.is_set() and (elapsed := self.elapsed) < self.plan.seconds:
-                # The opening event is beside the plan.
-                for _ in range(self.plan.due(elapsed) + 1 - len(self.classes)):
+            # The opening event is beside the plan.
+            while not self._stop.is_set() and len(self.classes) < self.plan.total + 1:
+                for _ in range(self.plan.due(self.elapsed) + 1 - len(self.classes)):
                     self._send(self._visitors.next(time.time()))
                 self._producer.poll(0)
                 self._stop.wait(TICK_SECONDS)

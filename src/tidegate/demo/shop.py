@@ -33,7 +33,7 @@ def percentile(ordered: list[float], share: float) -> float | None:
     """The nearest-rank percentile of sorted numbers: the smallest with at least ``share`` of them at or below it."""
     if not ordered:
         return None
-    # In whole numbers: 0.99 * 100 is 99.00000000000001 or less, depending on the day.
+    # In whole numbers: 0.99 * 100 need not be 99.
     rank = -(-round(share * 1_000_000) * len(ordered) // 1_000_000)
     return ordered[max(rank, 1) - 1]
 
