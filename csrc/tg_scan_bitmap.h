@@ -97,9 +97,9 @@ TG_TARGET static inline uint32_t *tg_flatten(const tg_constants *k, uint64_t bit
 
 /* The rare bytes of a block: backslashes, controls and what is not ASCII. Kept out of line, so that the registers
  * are there for the common path. */
-TG_TARGET static __attribute__((noinline)) uint64_t tg_bitmap_rare(tg_bitmap_rest *r, const uint8_t *doc,
-                                                                   size_t len, const uint8_t *bytes, size_t base,
-                                                                   unsigned skip, tg_masks *m)
+TG_TARGET static __attribute__((noinline)) void tg_bitmap_rare(tg_bitmap_rest *r, uint64_t in_string,
+                                                               const uint8_t *doc, size_t len, const uint8_t *bytes,
+                                                               size_t base, unsigned skip, tg_masks *m)
 {
     const uint64_t lanes = ~0ull >> skip;
     tg_extras x = tg_look_closer(bytes);
@@ -114,12 +114,11 @@ TG_TARGET static __attribute__((noinline)) uint64_t tg_bitmap_rare(tg_bitmap_res
         }
         r->errors |= tg_escapes_wrong(doc, len, base, escaped);
     }
-    r->errors |= control & ~(x.blank >> skip);
+    r->errors |= control & (~(x.blank >> skip) | (tg_prefix_xor(m->quote) ^ in_string));
     r->newlines |= x.newline >> skip;
     r->not_ascii |= x.not_ascii >> skip;
     m->blank |= control;
     m->invalid &= ~control;
-    return control;
 }
 
 /* One block: `bytes` are read, `base` is the position in the document of the first that counts. The first `skip`
@@ -131,14 +130,13 @@ TG_TARGET static inline __attribute__((always_inline)) uint32_t *tg_bitmap_step(
                                                                                 unsigned skip, uint32_t *to)
 {
     tg_masks m = tg_classify(k, bytes);
-    uint64_t control = 0;
     m.quote >>= skip;
     m.structural >>= skip;
     m.blank >>= skip;
     m.invalid >>= skip;
     if (__builtin_expect(m.special | (unsigned)r->escape, 0)) {
         tg_masks changed = m;
-        control = tg_bitmap_rare(r, doc, len, bytes, base, skip, &changed);
+        tg_bitmap_rare(r, s->in_string, doc, len, bytes, base, skip, &changed);
         m = changed;
     }
     const uint64_t lanes = ~0ull >> skip;
@@ -149,7 +147,7 @@ TG_TARGET static inline __attribute__((always_inline)) uint32_t *tg_bitmap_step(
     uint64_t tokens = ~(structural | spaces) & lanes;
     uint64_t after_token = tokens << 1 | s->token;
     s->token = tokens >> 63;
-    s->errors |= (m.quote & in & after_token) | (m.invalid & ~(in | m.quote)) | (control & in);
+    s->errors |= (m.quote & in & after_token) | (m.invalid & ~(in | m.quote));
     uint64_t gaps = after_token & spaces;
     if (__builtin_expect((gaps | r->gap) != 0, 0))
         s->errors |= tg_gap_ends(r, gaps, spaces) & tokens;

@@ -242,9 +242,12 @@ pair: /* p is the '{' or ',' before a key */
     at++;
     if (RARELY(filter >> tg_key_bit(at, (size_t)(end - at) - 1) & 1))
         node = tg_run_key(&run, frame->node, at, (size_t)(end - at) - 1);
-    at = tg_skip_blanks(p + 1, doc + len);
-    if (at == next)
-        goto container;
+    at = p + 1;
+    if (*at != '"') {
+        at = tg_skip_blanks(at, doc + len);
+        if (at == next)
+            goto container;
+    }
     SCALAR(at, next);
     p = next;
     c = *next;
@@ -258,9 +261,12 @@ element: /* p is the '[' or ',' before an element */
     NEED(1);
     next = doc + *it++;
     node = tg_frame_element(frame, plan);
-    at = tg_skip_blanks(p + 1, doc + len);
-    if (at == next)
-        goto container;
+    at = p + 1;
+    if (*at != '"') {
+        at = tg_skip_blanks(at, doc + len);
+        if (at == next)
+            goto container;
+    }
     SCALAR(at, next);
     p = next;
     c = *next;
