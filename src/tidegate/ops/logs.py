@@ -139,6 +139,11 @@ def flush(seconds: float) -> None:
         _current.flush(seconds)
 
 
+def dropped() -> int:
+    """Lines given up so far because nobody read them quickly enough."""
+    return 0 if _current is None else _current.dropped
+
+
 def configure(
     level: str = "info",
     form: Format = "auto",
