@@ -60,12 +60,14 @@ bench: build $(VENV)/.dev ## benchmarks of the parts; results as JSON in BENCH_J
 	@exec $(BIN)/python -m pytest benchmarks/micro -o python_files='bench_*.py' --benchmark-only --benchmark-json=$(BENCH_JSON) $(ARGS)
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@git ls-files '*.pyx' '*.pxd' | xargs -r $(BIN)/cython-lint
-	@git ls-files 'csrc/*.c' 'csrc/*.h' | xargs -r $(BIN)/clang-format --dry-run --Werror
-	@$(BIN)/lint-imports --no-cache
+	@failed=0; try() { "$$@" || { echo "FAILED: $$1" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	try ruff check .; \
+	try ruff format --check .; \
+	try mypy; \
+	try xargs -r cython-lint < <(git ls-files '*.pyx' '*.pxd'); \
+	try xargs -r clang-format --dry-run --Werror < <(git ls-files 'csrc/*.c' 'csrc/*.h'); \
+	try lint-imports --no-cache; \
+	exit $$failed
 
 format: $(VENV)/.dev ## ruff and clang-format, in place
 	@$(BIN)/ruff check -q --fix . || true
