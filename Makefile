@@ -60,7 +60,7 @@ bench: build $(VENV)/.dev ## benchmarks of the parts; results as JSON in BENCH_J
 	@exec $(BIN)/python -m pytest benchmarks/micro -o python_files='bench_*.py' --benchmark-only --benchmark-json=$(BENCH_JSON) $(ARGS)
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
-	@failed=0; try() { "$$@" || { echo "FAILED: $$1" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	try ruff check .; \
 	try ruff format --check .; \
 	try mypy; \
