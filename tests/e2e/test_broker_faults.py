@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from harness import fixtures
 from harness.fixtures import Scenes, embedded_broker, real_broker
 from harness.kafka import KafkaServer
@@ -14,6 +16,7 @@ OFFSET_COMMIT = 8  # ApiKey
 COORDINATOR_ERRORS = (14, 15, 16)  # loading, not available, not the coordinator
 
 
+@pytest.mark.kafka
 def test_kill_9_of_the_broker(scenes: Scenes) -> None:
     fixtures.require_java()
     with KafkaServer() as server:

@@ -67,7 +67,7 @@ class Scene:
         broker.create(self.topic, partitions, config or {})
         self.app = self._stack.enter_context(App(directory / f"{unique}.app.log"))
 
-    def settings(self, **more: object) -> dict[str, str]:
+    def settings(self, **more: Any) -> dict[str, str]:
         """Settings for a sidecar of this scene; ``more`` by their names without ``TIDEGATE_``, in lower case.
 
         Sessions are short, so that a member that was killed is missed soon; real deployments must not do that.
@@ -92,7 +92,7 @@ class Scene:
         settings |= more
         return {f"TIDEGATE_{name.upper()}": str(value) for name, value in settings.items()}
 
-    def sidecar(self, *arguments: str, name: str = "sidecar", **more: object) -> Sidecar:
+    def sidecar(self, *arguments: str, name: str = "sidecar", **more: Any) -> Sidecar:
         """A sidecar of this scene, started; killed at the end if it still runs."""
         made = Sidecar(self.settings(**more), self.directory, *arguments, name=name)
         self._stack.callback(made.close)
