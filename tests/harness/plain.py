@@ -124,8 +124,8 @@ class Plain:
         with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
             value = message.value() or b"{}"
             kind = json.loads(value, parse_int=str)["event_type"]
-        for name, header in message.headers() or []:
-            if f"header:{name}" in setting("TYPE_FIELDS").split(",") and header:
+        for name, header in list(message.headers() or []):
+            if f"header:{name!s}" in setting("TYPE_FIELDS").split(",") and header:
                 words = [word for label in LABELS for word in setting(label.upper()).split(",")]
                 text = header.decode(errors="replace") if isinstance(header, bytes) else header
                 kind = text if text in words else kind
