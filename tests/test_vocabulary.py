@@ -271,7 +271,7 @@ def test_operators_rule_in_another_field_replaces_nothing() -> None:
 
 
 def test_operator_in_contradiction_is_told() -> None:
-    with pytest.raises(RuleError, match="high.* and normal"):
+    with pytest.raises(RuleError, match=r"high.* and normal"):
         RuleTable(resolve_rules({"high": ["x y"], "normal": ["X_Y"]}), DEFAULT_TYPE_FIELDS)
     with pytest.raises(RuleError):
         resolve_rules({"high": ["foo:x"]})

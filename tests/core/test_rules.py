@@ -225,7 +225,7 @@ def test_null_objects_and_arrays_are_absent(value: bytes) -> None:
 
 
 def test_pointers() -> None:
-    event = {"user": {"tier": "vip", "a/b": {"~": "x"}}, "items": [{"sku": 1}, {"sku": 2}], "": "e"}
+    event: dict[str, object] = {"user": {"tier": "vip", "a/b": {"~": "x"}}, "items": [{"sku": 1}, {"sku": 2}], "": "e"}
     for rule in ("/user/tier=vip", "/user/a~1b/~0=x", "/items/1/sku=2", "/=e"):
         assert judge([(BULK, "json:" + rule)], event).where == "json:" + rule.split("=")[0]
     for rule in ("/user=*", "/items/2/sku=*", "/items/01/sku=*", "/items/-=*", "/user/tier/x=*"):
@@ -381,9 +381,9 @@ def test_payload_that_is_no_json_contributes_nothing(
 
 def test_reader_uses_the_looser_check() -> None:
     table = RuleTable([(BULK, "view")], FIELDS)
-    event = ("t", None, [], b'{"event":"view","x":01}')
-    assert table.classify(*event).unclassified
-    assert table.classify(*event, as_reader=True)[:2] == (BULK, False)
+    payload = b'{"event":"view","x":01}'
+    assert table.classify("t", None, [], payload).unclassified
+    assert table.classify("t", None, [], payload, as_reader=True)[:2] == (BULK, False)
 
 
 def test_reader_scans_whatever_decides() -> None:
@@ -403,7 +403,7 @@ def test_same_rule_in_two_classes_is_refused() -> None:
         ("a**b", "a*b"),
         ("a*?b", "a?*b"),
     ]:
-        with pytest.raises(RuleError, match="critical.* and bulk") as caught:
+        with pytest.raises(RuleError, match=r"critical.* and bulk") as caught:
             RuleTable([(CRITICAL, first), (BULK, second)], FIELDS)
         assert caught.value.rule == second
         assert first in str(caught.value)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tidegate.core.rules import RuleTable
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rules_model import Answer, Any1, AnyRun, ModelRule, classify  # noqa: E402
+from rules_model import Answer, Any1, AnyRun, ModelRule, classify
 
 LETTERS = "aAb _.é€"  # few, so that rules and values meet; two of several bytes
 POINTERS = ["/a", "/b", "/a/b", "/c/0", "/c/1/a", "/a~1b", "/~0", "/"]
