@@ -59,7 +59,8 @@ async def measure(bootstrap: str, seconds: float) -> dict[str, object]:
     port = runner.addresses[0][1]
     topic = f"latency-{uuid.uuid4().hex[:8]}"
     topics = [NewTopic(topic, events.PARTITIONS, 1, config={"message.timestamp.type": "LogAppendTime"})]
-    for future in AdminClient({"bootstrap.servers": bootstrap}).create_topics(topics).values():
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # must outlive its futures
+    for future in admin.create_topics(topics).values():
         future.result()
     env = {name: value for name, value in os.environ.items() if not name.startswith("TIDEGATE_")} | {
         "TIDEGATE_KAFKA_BOOTSTRAP_SERVERS": bootstrap,

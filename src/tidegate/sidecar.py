@@ -22,6 +22,7 @@ import structlog
 import uvloop
 
 from tidegate.broker.properties import consumer_properties
+from tidegate.broker.topics import count_lanes
 from tidegate.classification import rule_table
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
@@ -30,7 +31,7 @@ from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.errors import BrokerError
-from tidegate.notes import log_notes
+from tidegate.notes import NoteLog
 from tidegate.ops.logs import flush
 from tidegate.ops.metrics import Sources
 from tidegate.ops.server import OpsServer, listen
@@ -40,6 +41,7 @@ from tidegate.summary import summary
 
 if TYPE_CHECKING:
     from tidegate.config import Settings
+    from tidegate.core.rules import RuleTable
 
 log = structlog.get_logger("tidegate")
 
@@ -68,6 +70,18 @@ def _sink_headers(settings: Settings) -> dict[str, str]:
     return {"Authorization": settings.sink_authorization.get_secret_value()}
 
 
+def _subscriptions(settings: Settings, rules: RuleTable) -> list[tuple[dict[str, str], tuple[str, ...]]]:
+    """Properties and topics of each consumer handle."""
+    lanes = count_lanes(settings.topics, consumer_properties(settings, lanes=1))
+    handles = []
+    for number, topics in enumerate(split(settings.topics, rules)):
+        properties = consumer_properties(settings, lanes=lanes)
+        if number and "group.instance.id" in properties:
+            properties["group.instance.id"] += f"-{number + 1}"  # every member of a group needs its own
+        handles.append((properties, topics))
+    return handles
+
+
 class Sidecar:
     """One group member feeding one sink.
 
@@ -81,6 +95,7 @@ class Sidecar:
         self._stop = asyncio.Event()
         self._signals = 0
         self._hung = False
+        self._notes = NoteLog(log)
         budget = settings.budget
         rules = rule_table(settings)
         self.sink = open_sink(
@@ -104,9 +119,8 @@ class Sidecar:
         )
         # Before the Kafka clients exist: an address in use ends the process here.
         ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
-        parts = split(settings.topics, rules)
         self.reader = Reader(
-            [(consumer_properties(settings, lanes=len(settings.topics)), part) for part in parts],
+            _subscriptions(settings, rules),
             rules,
             self.rings,
             self.ledger,
@@ -199,7 +213,7 @@ class Sidecar:
 
     def _on_notify(self) -> None:
         self.reader.arm()
-        log_notes(log, self.reader.notes())
+        self._notes.write(self.reader.notes())
         if self.reader.failed and not self._stop.is_set():
             self._stop.set()
         self.delivery.wake()
