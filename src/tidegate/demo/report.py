@@ -43,7 +43,7 @@ class Row:
 
 
 def duration(milliseconds: float | None) -> str:
-    """``"7 ms"``, ``"1.3 s"``, ``"2 min 05 s"``; ``"-"`` for None."""
+    """``"7 ms"``, ``"1.3 s"``, ``"2m 05s"``; ``"-"`` for None."""
     if milliseconds is None:
         return "-"
     if milliseconds < 999.5:
@@ -52,7 +52,7 @@ def duration(milliseconds: float | None) -> str:
     if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
+    return f"{minutes}m {rest:02d}s"
 
 
 class Progress:
