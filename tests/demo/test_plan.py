@@ -8,7 +8,7 @@ from tidegate.broker.embedded import PARTITION_CAPACITY_BYTES, PARTITION_CAPACIT
 from tidegate.config import load
 from tidegate.demo.events import LARGEST_BYTES
 from tidegate.demo.generator import Plan
-from tidegate.demo.main import TOPIC, partitions_for, sidecar_environment
+from tidegate.demo.scene import TOPIC, partitions_for, sidecar_environment
 from tidegate.errors import ConfigError
 
 PLAN = Plan(seconds=30, rate=300, surge=10)

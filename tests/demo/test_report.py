@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tidegate.demo.audit import audit, still_there
 from tidegate.demo.generator import Generator, Plan
-from tidegate.demo.report import Progress, Row, as_json, duration, explanation, table
+from tidegate.demo.report import Progress, Row, as_json, duration, explanation, faults, table
 from tidegate.types import CLASSES, EventClass
 
 PLAN = Plan(30, 300, 10)
@@ -69,16 +69,27 @@ def test_progress_fits_eighty_columns() -> None:
 
 
 def test_the_sentences_say_what_happened_and_not_more() -> None:
-    def said(*args: Any) -> str:
-        return " ".join(explanation(*args))
+    def said(rows: list[Row], plan: Plan, elapsed: float = 40.0) -> str:
+        return " ".join(explanation(rows, plan, 800.0, elapsed))
 
-    good = said(rows(), PLAN, 800.0)
+    good = said(rows(), PLAN)
     assert "within 40 ms" in good
     assert "nothing was lost" in good
-    assert "still in Kafka" in said(rows(held=5), PLAN, 800.0)
-    assert "lost" not in said(rows(lost=1), PLAN, 800.0).lower()
-    assert "nobody had to wait" in said(rows(), Plan(30, 300, 2), 800.0)
-    assert "went first" not in said(rows(bulk_ms=45.0), PLAN, 800.0)
+    assert "still in Kafka" in said(rows(held=5), PLAN)
+    assert "lost" not in said(rows(lost=1), PLAN).lower()
+    assert "nobody had to wait" in said(rows(), Plan(30, 300, 2))
+    assert "before the surge" in said(rows(), PLAN, elapsed=2.0)
+    assert "For 1.0 s" in said(rows(), PLAN, elapsed=6.0)
+    assert "went first" not in said(rows(bulk_ms=45.0), PLAN)
+
+
+def test_faults_are_named() -> None:
+    good = rows(held=5)
+    assert faults(good) == []
+    assert "7 bulk events were LOST" in faults(rows(held=5, lost=7))[0]
+    short = [good[0], Row(EventClass.HIGH, 9, 7, 1, 0, 20.0, 40.0, 50.0), *good[2:]]
+    assert "high events do not add up: 9 offered, 7 delivered, 1 held" in faults(short)[0]
+    assert len(faults(good, misjudged=1, unreadable=1)) == 2
 
 
 def test_json_is_the_summary_with_the_outside_counts() -> None:
