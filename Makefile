@@ -25,7 +25,7 @@ define quietly
 if ! ( $(2) ) >build/build.log 2>&1; then tail -n 80 build/build.log >&2; echo "Failed: $(1). All of it: build/build.log" >&2; exit 1; fi
 endef
 
-.PHONY: help run test build debug asan ctest fuzz bench lint format settings lock clean
+.PHONY: help run test build debug asan ctest fuzz bench lint format settings metrics lock clean
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
 
@@ -73,6 +73,9 @@ format: $(VENV)/.dev ## ruff and clang-format, in place
 
 settings: $(VENV)/.installed ## docs/settings.md from the model
 	@$(BIN)/python -m tidegate.config_docs >build/settings.md && mv build/settings.md docs/settings.md
+
+metrics: build ## docs/metrics.md from the table
+	@$(BIN)/python -m tidegate.ops.metrics_docs >build/metrics.md && mv build/metrics.md docs/metrics.md
 
 lock: $(VENV)/.dev ## requirements/*.txt anew, with hashes (UPGRADE=1: newest versions)
 	@for one in run:pyproject.toml build:requirements/build.in dev:requirements/dev.in; do \

@@ -15,6 +15,14 @@ static int always(void)
 }
 
 #if defined(__x86_64__)
+static int has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi") &&
+           __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+           __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("pclmul");
+}
+
 static int has_avx2(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
@@ -30,6 +38,7 @@ static int has_sse42(void)
 /* Best first. */
 static const implementation known[] = {
 #if defined(__x86_64__)
+    {"avx512", tg_scan_avx512, has_avx512},
     {"avx2", tg_scan_avx2, has_avx2},
     {"sse42", tg_scan_sse42, has_sse42},
     {"sse2", tg_scan_sse2, always},

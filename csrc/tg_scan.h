@@ -85,9 +85,11 @@ tg_scan_status tg_scan(const tg_scan_plan *plan, const uint8_t *doc, size_t len,
  * the bytes written. A lone surrogate becomes three bytes (WTF-8), as Python's "surrogatepass" writes it. */
 size_t tg_scan_unescape(const uint8_t *src, size_t len, uint8_t *dst);
 
-/* Implementations: "scalar", "sse2", "sse42", "avx2", "neon". The best that the CPU has is taken at the
+/* Implementations: "scalar", "sse2", "sse42", "avx2", "avx512", "neon". The best that the CPU has is taken at the
  * first use. tg_scan_use forces one (NULL: the best again); 0 done, -1 unknown here or not in this CPU. Call
- * before threads start. */
+ * before threads start. The choice belongs to the shared object that this code is linked into: two extensions
+ * have two. All implementations give the same answers, error codes and positions included: a fast one only
+ * accepts, and what it does not accept the scalar one scans again. */
 int tg_scan_use(const char *name);
 const char *tg_scan_using(void);
 int tg_scan_implementations(const char **names, int room); /* those usable here; returns their number */

@@ -82,6 +82,11 @@ TG_TARGET static inline tg_extras tg_look_closer(const uint8_t *p)
     return x;
 }
 
+TG_TARGET static inline unsigned tg_count(uint64_t bits)
+{
+    return (unsigned)__builtin_popcountll(bits);
+}
+
 TG_TARGET static inline uint64_t tg_prefix_xor(uint64_t bits)
 {
     return (uint64_t)_mm_cvtsi128_si64(

@@ -8,12 +8,15 @@
  *     tg_extras tg_look_closer(const uint8_t *p) the same bytes, where tg_masks.special was set
  *     uint64_t  tg_prefix_xor(uint64_t)          bit i = xor of bits 0..i
  *     unsigned  tg_trailing_zeros(uint64_t)      anything for 0
+ *     unsigned  tg_count(uint64_t)               number of set bits
  * with the types below, and includes this file after them.
  *
  * Bit operations also settle what is between two structural characters: that a string begins only after one of
  * them or a blank, that no token follows another, that bare words are made of word characters. What is left to
  * the walk (tg_scan_walk.h) is one token at most, of which it looks at the first and the last byte.
  */
+
+#define TG_FLATTEN_SLACK 64
 
 /* From block to block, in registers. */
 typedef struct {
@@ -29,7 +32,7 @@ typedef struct {
     uint64_t errors;
     uint64_t newlines;
     uint64_t not_ascii;
-    uint64_t slashes;
+    size_t first_slash, last_slash; /* positions; last_slash is 0 where there is none */
 } tg_bitmap_rest;
 
 TG_TARGET static inline uint64_t tg_escaped_bits(uint64_t slashes, uint64_t *carry)
@@ -68,10 +71,11 @@ TG_TARGET static inline uint64_t tg_gap_ends(tg_bitmap_rest *r, uint64_t starts,
     return sum & ~blanks;
 }
 
-/* Writes the positions of set bits; may write up to 6 places more than there are bits. */
-TG_TARGET static inline uint32_t *tg_flatten(uint64_t bits, size_t base, uint32_t *to)
+#ifndef TG_OWN_FLATTEN
+/* Writes the positions of set bits; may write to TG_FLATTEN_SLACK places beyond. */
+TG_TARGET static inline uint32_t *tg_flatten(const tg_constants *k, uint64_t bits, size_t base, uint32_t *to)
 {
-    uint32_t *end = to + __builtin_popcountll(bits);
+    uint32_t *end = to + tg_count(bits);
 #define TG_PUT(i)                                                                                             \
     do { /* volatile: or GCC gathers four in a vector register, at more than it saves */                     \
         *(volatile uint32_t *)(to + (i)) = (uint32_t)base + tg_trailing_zeros(bits);                               \
@@ -89,12 +93,13 @@ TG_TARGET static inline uint32_t *tg_flatten(uint64_t bits, size_t base, uint32_
 #undef TG_PUT
     return end;
 }
+#endif
 
 /* The rare bytes of a block: backslashes, controls and what is not ASCII. Kept out of line, so that the registers
  * are there for the common path. */
-TG_TARGET static __attribute__((noinline)) uint64_t tg_bitmap_rare(tg_bitmap_rest *r, const uint8_t *doc,
-                                                                   size_t len, const uint8_t *bytes, size_t base,
-                                                                   unsigned skip, tg_masks *m)
+TG_TARGET static __attribute__((noinline)) void tg_bitmap_rare(tg_bitmap_rest *r, uint64_t in_string,
+                                                               const uint8_t *doc, size_t len, const uint8_t *bytes,
+                                                               size_t base, unsigned skip, tg_masks *m)
 {
     const uint64_t lanes = ~0ull >> skip;
     tg_extras x = tg_look_closer(bytes);
@@ -102,15 +107,18 @@ TG_TARGET static __attribute__((noinline)) uint64_t tg_bitmap_rare(tg_bitmap_res
     if (slash | r->escape) {
         uint64_t escaped = tg_escaped_bits(slash, &r->escape) & lanes;
         m->quote &= ~escaped;
-        r->slashes |= slash;
+        if (slash) {
+            if (!r->last_slash)
+                r->first_slash = base + (size_t)__builtin_ctzll(slash);
+            r->last_slash = base + 63 - (size_t)__builtin_clzll(slash);
+        }
         r->errors |= tg_escapes_wrong(doc, len, base, escaped);
     }
-    r->errors |= control & ~(x.blank >> skip);
+    r->errors |= control & (~(x.blank >> skip) | (tg_prefix_xor(m->quote) ^ in_string));
     r->newlines |= x.newline >> skip;
     r->not_ascii |= x.not_ascii >> skip;
     m->blank |= control;
     m->invalid &= ~control;
-    return control;
 }
 
 /* One block: `bytes` are read, `base` is the position in the document of the first that counts. The first `skip`
@@ -122,14 +130,13 @@ TG_TARGET static inline __attribute__((always_inline)) uint32_t *tg_bitmap_step(
                                                                                 unsigned skip, uint32_t *to)
 {
     tg_masks m = tg_classify(k, bytes);
-    uint64_t control = 0;
     m.quote >>= skip;
     m.structural >>= skip;
     m.blank >>= skip;
     m.invalid >>= skip;
     if (__builtin_expect(m.special | (unsigned)r->escape, 0)) {
         tg_masks changed = m;
-        control = tg_bitmap_rare(r, doc, len, bytes, base, skip, &changed);
+        tg_bitmap_rare(r, s->in_string, doc, len, bytes, base, skip, &changed);
         m = changed;
     }
     const uint64_t lanes = ~0ull >> skip;
@@ -140,9 +147,9 @@ TG_TARGET static inline __attribute__((always_inline)) uint32_t *tg_bitmap_step(
     uint64_t tokens = ~(structural | spaces) & lanes;
     uint64_t after_token = tokens << 1 | s->token;
     s->token = tokens >> 63;
-    s->errors |= (m.quote & in & after_token) | (m.invalid & ~(in | m.quote)) | (control & in);
+    s->errors |= (m.quote & in & after_token) | (m.invalid & ~(in | m.quote));
     uint64_t gaps = after_token & spaces;
     if (__builtin_expect((gaps | r->gap) != 0, 0))
         s->errors |= tg_gap_ends(r, gaps, spaces) & tokens;
-    return tg_flatten(structural, base, to);
+    return tg_flatten(k, structural, base, to);
 }

@@ -83,61 +83,63 @@ static inline tg_scan_kind tg_word_kind(const uint8_t *p, uint32_t len)
 #define TG_ONES 0x0101010101010101ull
 #define TG_HIGHS 0x8080808080808080ull
 
-static inline const uint8_t *tg_skip_digits(const uint8_t *p, const uint8_t *end)
+/* The end of the digits at p. Bytes up to `limit` may be read; something else than a digit is known to come. */
+static inline const uint8_t *tg_skip_digits(const uint8_t *p, const uint8_t *limit)
 {
-    while (end - p >= 8) {
+    while (limit - p >= 8) {
         uint64_t x;
         memcpy(&x, p, 8);
-        /* a digit has 3 as its upper half, also after 6 is added */
-        if (((x & 0xF0 * TG_ONES) | ((x + 0x06 * TG_ONES) & 0xF0 * TG_ONES) >> 4) != 0x33 * TG_ONES)
+        x ^= '0' * TG_ONES; /* 0..9 are digits now; a carry only spoils what follows the first that is none */
+        x = (x | (x + 0x76 * TG_ONES)) & TG_HIGHS;
+        if (x) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+            return p + (__builtin_ctzll(x) >> 3);
+#else
             break;
+#endif
+        }
         p += 8;
     }
-    while (p < end && (uint8_t)(*p - '0') < 10)
+    while (p < limit && (uint8_t)(*p - '0') < 10)
         p++;
     return p;
 }
 
-/* number of RFC 8259, all of it */
-static inline int tg_is_number(const uint8_t *p, uint32_t len)
+/* number of RFC 8259, all of it. Bytes up to `limit` (at least p + len) may be read; p[len], if it is within, is no
+ * word character. */
+static inline int tg_is_number(const uint8_t *p, size_t len, const uint8_t *limit)
 {
     const uint8_t *end = p + len, *from;
-    if (p < end && *p == '-')
-        p++;
-    if (p == end)
+    p += p < end && *p == '-';
+    from = p;
+    p = tg_skip_digits(p, limit);
+    if (p == from || (*from == '0' && p != from + 1))
         return 0;
-    if (*p == '0') {
-        p++;
-    } else {
-        from = p;
-        p = tg_skip_digits(p, end);
-        if (p == from)
-            return 0;
-    }
-    if (p < end && *p == '.') {
+    if (p == end)
+        return 1;
+    if (*p == '.') {
         from = ++p;
-        p = tg_skip_digits(p, end);
+        p = tg_skip_digits(p, limit);
         if (p == from)
             return 0;
     }
     if (p < end && (*p | 0x20) == 'e') {
         p++;
-        if (p < end && (*p == '+' || *p == '-'))
-            p++;
+        p += p < end && (*p == '+' || *p == '-');
         from = p;
-        p = tg_skip_digits(p, end);
+        p = tg_skip_digits(p, limit);
         if (p == from)
             return 0;
     }
     return p == end;
 }
 
-static inline int tg_is_literal(const uint8_t *p, uint32_t len)
+/* A bare word as RFC 8259 has them; `limit` as for tg_is_number. */
+static inline int tg_is_literal(const uint8_t *p, size_t len, const uint8_t *limit)
 {
-    uint8_t c = *p;
-    if (c == 't' || c == 'f' || c == 'n')
-        return tg_word_kind(p, len) != TG_SCAN_NUMBER;
-    return tg_is_number(p, len);
+    if (*p <= '9')
+        return tg_is_number(p, len, limit);
+    return tg_word_kind(p, (uint32_t)len) != TG_SCAN_NUMBER;
 }
 
 /* Nonzero, lowest set byte first (on little endian), where one of the eight bytes needs a look: quote, backslash,

@@ -85,6 +85,11 @@ static inline tg_extras tg_look_closer(const uint8_t *p)
     return x;
 }
 
+static inline unsigned tg_count(uint64_t bits)
+{
+    return (unsigned)__builtin_popcountll(bits);
+}
+
 static inline uint64_t tg_prefix_xor(uint64_t bits)
 {
     for (int i = 1; i < 64; i *= 2)

@@ -140,6 +140,6 @@ static inline void tg_plan_finish(const tg_scan_plan *plan, uint64_t found, tg_s
 typedef tg_scan_status tg_scan_fn(const tg_scan_plan *plan, const uint8_t *doc, uint32_t len, tg_scan_level level,
                                   tg_scan_value *out, tg_scan_info *info);
 
-tg_scan_fn tg_scan_scalar, tg_scan_sse2, tg_scan_sse42, tg_scan_avx2, tg_scan_neon;
+tg_scan_fn tg_scan_scalar, tg_scan_sse2, tg_scan_sse42, tg_scan_avx2, tg_scan_avx512, tg_scan_neon;
 
 #endif

@@ -90,7 +90,7 @@ value: /* p stands on its first byte */
             p++;
         if (p == word)
             FAIL(wrong_token(p, end), p);
-        if (level == TG_SCAN_GRAMMAR && !tg_is_literal(word, (uint32_t)(p - word)))
+        if (level == TG_SCAN_GRAMMAR && !tg_is_literal(word, (size_t)(p - word), end))
             FAIL(TG_SCAN_ELITERAL, word);
         if (node) {
             tg_scan_value v = {word, (uint32_t)(p - word), 0, 0, 0};

@@ -45,6 +45,14 @@ static inline tg_masks tg_classify(const tg_constants *k, const uint8_t *p)
     return m;
 }
 
+/* Without POPCNT the builtin is a call. */
+static inline unsigned tg_count(uint64_t bits)
+{
+    bits -= bits >> 1 & 0x5555555555555555ull;
+    bits = (bits & 0x3333333333333333ull) + (bits >> 2 & 0x3333333333333333ull);
+    return (unsigned)(((bits + (bits >> 4)) & 0x0F0F0F0F0F0F0F0Full) * TG_ONES >> 56);
+}
+
 static inline uint64_t tg_prefix_xor(uint64_t bits)
 {
     for (int i = 1; i < 64; i *= 2)

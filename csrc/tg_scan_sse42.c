@@ -35,6 +35,11 @@ TG_TARGET static inline tg_masks tg_classify(const tg_constants *k, const uint8_
     return m;
 }
 
+TG_TARGET static inline unsigned tg_count(uint64_t bits)
+{
+    return (unsigned)__builtin_popcountll(bits);
+}
+
 TG_TARGET static inline uint64_t tg_prefix_xor(uint64_t bits)
 {
     return (uint64_t)_mm_cvtsi128_si64(

@@ -61,7 +61,7 @@ TG_TARGET static inline V tg_u8_errors(const uint8_t *p)
 /* len >= 64, and the last byte is ASCII, so that nothing can be cut off at the end. */
 TG_TARGET static __attribute__((noinline)) int TG_UTF8_VALID(const uint8_t *doc, size_t len)
 {
-    if ((doc[0] | doc[1] | doc[2]) & 0x80)
+    if (((doc[0] | doc[1] | doc[2]) & 0x80) || len < V_BYTES + 3)
         return tg_utf8_valid_plain(doc, len);
     V errors = v_splat(0);
     for (size_t pos = 3; pos < len; pos += V_BYTES) {

@@ -17,8 +17,8 @@ typedef struct {
     uint32_t *end; /* of the positions in index */
     tg_bitmap_state state;
     tg_bitmap_rest rest;
-    tg_frame frames[TG_SCAN_MAX_DEPTH];
-    uint32_t index[TG_WINDOW_BYTES + 8]; /* one position left over, a window, and what tg_flatten writes beyond */
+    tg_frame frames[1 + TG_SCAN_MAX_DEPTH]; /* the first stands for the place of the document */
+    uint32_t index[1 + TG_WINDOW_BYTES + TG_FLATTEN_SLACK]; /* one position left over, and those of a window */
 } tg_run;
 
 /* Moves the positions from `next` on to the front and brings more until at least `need` (1 or 2) are there; 0 if
@@ -66,13 +66,21 @@ TG_TARGET static __attribute__((noinline)) int tg_run_refill(tg_run *run, const 
 TG_TARGET static inline uint64_t tg_run_filter(const tg_run *run, uint16_t node)
 {
     uint64_t filter = run->plan->nodes[node].filter;
-    return RARELY(run->rest.slashes) && filter ? ~0ull : filter;
+    return RARELY(run->rest.last_slash) && filter ? ~0ull : filter;
+}
+
+TG_TARGET static inline int tg_run_escaped(const tg_run *run, const uint8_t *text, size_t size)
+{
+    if (!RARELY(run->rest.last_slash))
+        return 0;
+    size_t at = (size_t)(text - run->doc);
+    return at <= run->rest.last_slash && at + size > run->rest.first_slash && memchr(text, '\\', size) != NULL;
 }
 
 TG_TARGET static __attribute__((noinline)) uint16_t tg_run_key(const tg_run *run, uint16_t node, const uint8_t *key,
                                                                size_t size)
 {
-    if (RARELY(run->rest.slashes) && memchr(key, '\\', size))
+    if (tg_run_escaped(run, key, size))
         return tg_plan_child_escaped(run->plan, node, key, (uint32_t)size);
     return tg_plan_child(run->plan, node, key, (uint32_t)size);
 }
@@ -86,7 +94,7 @@ TG_TARGET static __attribute__((noinline)) void tg_run_take(tg_run *run, uint16_
         v.ptr++;
         v.len -= 2;
         v.kind = TG_SCAN_STRING;
-        v.escaped = RARELY(run->rest.slashes) && memchr(v.ptr, '\\', v.len) != NULL;
+        v.escaped = (uint8_t)tg_run_escaped(run, v.ptr, v.len);
     } else {
         v.kind = tg_word_kind(v.ptr, v.len);
     }
@@ -95,12 +103,23 @@ TG_TARGET static __attribute__((noinline)) void tg_run_take(tg_run *run, uint16_
 
 /* Outside strings, the first step lets no byte up to ' ' pass but blanks. A structural character follows, or one
  * came before, so there is an end to them. */
-TG_TARGET static inline const uint8_t *tg_skip_blanks(const uint8_t *at)
+TG_TARGET static inline const uint8_t *tg_skip_blanks(const uint8_t *at, const uint8_t *limit)
 {
-    if (RARELY(*at <= ' '))
-        do
-            at++;
-        while (*at <= ' ');
+    if (!RARELY(*at <= ' '))
+        return at;
+    if (*++at > ' ')
+        return at; /* one is the most frequent number */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    for (; limit - at >= 8; at += 8) {
+        uint64_t x;
+        memcpy(&x, at, 8);
+        x = (((x & ~TG_HIGHS) + (0x7F - ' ') * TG_ONES) | x) & TG_HIGHS; /* bytes above ' ' */
+        if (x)
+            return at + (__builtin_ctzll(x) >> 3);
+    }
+#endif
+    while (*at <= ' ')
+        at++;
     return at;
 }
 
@@ -131,7 +150,7 @@ TG_TARGET static inline int tg_all_blank(const uint8_t *from, const uint8_t *to)
             }                                                                                 \
         } else if (grammar) {                                                                 \
             stop = tg_token_end(stop);                                                        \
-            if (RARELY(!tg_is_literal(at, (uint32_t)(stop - at))))                            \
+            if (RARELY(!tg_is_literal(at, (size_t)(stop - at), doc + len)))                       \
                 GIVE_UP;                                                                      \
         }                                                                                     \
         if (RARELY(node))                                                                     \
@@ -177,11 +196,10 @@ TG_TARGET tg_scan_status TG_SCAN_NAME(const tg_scan_plan *plan, const uint8_t *d
     next = doc + *it++;
     if ((*next != '{' && *next != '[') || !tg_all_blank(doc, next))
         GIVE_UP; /* a bare string or number: rare, and soon scanned */
-    frame--;
 
 open: { /* the bracket at `next` opens the container that `node` leads to */
     int is_array = *next == '[';
-    if (RARELY(frame == run.frames + TG_SCAN_MAX_DEPTH - 1))
+    if (RARELY(frame == run.frames + TG_SCAN_MAX_DEPTH))
         GIVE_UP;
     if (RARELY(node)) {
         tg_scan_value v = {NULL, 0, is_array ? TG_SCAN_ARRAY : TG_SCAN_OBJECT, 0, 0};
@@ -208,7 +226,7 @@ pair: /* p is the '{' or ',' before a key */
     it += 2;
     at = p + 1;
     if (RARELY(*at != '"')) {
-        at = tg_skip_blanks(at);
+        at = tg_skip_blanks(at, doc + len);
         if (RARELY(*at != '"'))
             GIVE_UP;
     }
@@ -224,9 +242,12 @@ pair: /* p is the '{' or ',' before a key */
     at++;
     if (RARELY(filter >> tg_key_bit(at, (size_t)(end - at) - 1) & 1))
         node = tg_run_key(&run, frame->node, at, (size_t)(end - at) - 1);
-    at = tg_skip_blanks(p + 1);
-    if (at == next)
-        goto container;
+    at = p + 1;
+    if (*at != '"') {
+        at = tg_skip_blanks(at, doc + len);
+        if (at == next)
+            goto container;
+    }
     SCALAR(at, next);
     p = next;
     c = *next;
@@ -240,9 +261,12 @@ element: /* p is the '[' or ',' before an element */
     NEED(1);
     next = doc + *it++;
     node = tg_frame_element(frame, plan);
-    at = tg_skip_blanks(p + 1);
-    if (at == next)
-        goto container;
+    at = p + 1;
+    if (*at != '"') {
+        at = tg_skip_blanks(at, doc + len);
+        if (at == next)
+            goto container;
+    }
     SCALAR(at, next);
     p = next;
     c = *next;
@@ -259,7 +283,7 @@ container: /* where a value should be, there is nothing before `next` */
 
 close: /* the bracket at `next` closes the innermost container */
     arrays >>= 1;
-    if (frame-- == run.frames)
+    if (--frame == run.frames)
         goto done;
     filter = tg_run_filter(&run, frame->node);
     p = next;

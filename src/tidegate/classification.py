@@ -27,6 +27,15 @@ def rule_table(settings: Settings) -> RuleTable:
         RuleError: a rule or a type field cannot be understood, or two classes claim the same rule.
     """
     from tidegate.core.rules import RuleTable
+    from tidegate.errors import RuleError
     from tidegate.vocabulary import resolve_rules
 
-    return RuleTable(resolve_rules(settings.rule_overrides), type_fields(settings))
+    lists = {**settings.rule_overrides, "type_fields": settings.type_fields}
+    try:
+        return RuleTable(resolve_rules(settings.rule_overrides), type_fields(settings))
+    except RuleError as error:
+        # The table knows the rule, not the variable it was written in.
+        variables = [f"TIDEGATE_{name.upper()}" for name, given in lists.items() if given and error.rule in given]
+        if variables:
+            error.message = f"{' and '.join(variables)}: {error.message}"
+        raise

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tidegate.config import Configuration, Settings
+    from tidegate.core.rules import RuleTable
 
+_INTERRUPTED = 130
 _typer = typer.Typer(
     name="tidegate",
     no_args_is_help=True,
@@ -32,7 +34,12 @@ _typer = typer.Typer(
 
 def app() -> None:
     """Run the command that ``sys.argv`` names. Ends by SystemExit with its code; TidegateError passes through."""
-    _typer(prog_name="tidegate")
+    try:
+        _typer(prog_name="tidegate")
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # newer typers only; ours are 0, 2 and 1
+            raise SystemExit(1) from None
+        raise
 
 
 def _version(wanted: bool) -> None:
@@ -98,7 +105,8 @@ def validate(
 
     for line in validate_samples(_lines(samples), table):
         sys.stdout.buffer.write(line if line.endswith(b"\n") else line + b"\n")
-    sys.stdout.buffer.flush()
+        if samples == "-":  # someone may be typing, or waiting for each answer
+            sys.stdout.buffer.flush()
 
 
 class ConfigFormat(StrEnum):
@@ -133,7 +141,7 @@ def _read(*, running: bool = False) -> Configuration:
     return read(os.environ, running=running)
 
 
-def _rule_table(settings: Settings) -> object:
+def _rule_table(settings: Settings) -> RuleTable:
     from tidegate.classification import rule_table
 
     return rule_table(settings)

@@ -30,8 +30,13 @@ def _list(value: object) -> object:
     return values.split_list(value) if isinstance(value, str) else value
 
 
+def _rules(value: object) -> object:
+    return values.split_rule_list(value) if isinstance(value, str) else value
+
+
 Size = Annotated[int, BeforeValidator(_size)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
+Rules = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_rules)]
 
 _RULES = "Rules that make an event {}: type words, topic:, header:, json:, key:. `default`: the built-in list."
 
@@ -84,11 +89,11 @@ class Settings(BaseSettings):
         5, "Batches", "ms", "Wait for a batch to fill. Critical never waits while a slot is free.", ge=0, le=60_000
     )
 
-    critical: Texts | None = _setting(None, "Classes", "rules", _RULES.format("critical"))
-    high: Texts | None = _setting(None, "Classes", "rules", _RULES.format("high"))
-    normal: Texts | None = _setting(None, "Classes", "rules", _RULES.format("normal"))
-    bulk: Texts | None = _setting(None, "Classes", "rules", _RULES.format("bulk"))
-    type_fields: Texts | None = _setting(
+    critical: Rules | None = _setting(None, "Classes", "rules", _RULES.format("critical"))
+    high: Rules | None = _setting(None, "Classes", "rules", _RULES.format("high"))
+    normal: Rules | None = _setting(None, "Classes", "rules", _RULES.format("normal"))
+    bulk: Rules | None = _setting(None, "Classes", "rules", _RULES.format("bulk"))
+    type_fields: Rules | None = _setting(
         None, "Classes", "places", "Where an event's type stands, in order: header:<name>, json:<pointer>."
     )
 
@@ -101,7 +106,13 @@ class Settings(BaseSettings):
         le=1 << 40,
     )
     drain_seconds: float = _setting(
-        20, "Limits", "s", "To deliver what is buffered when asked to stop; below the session timeout.", ge=0, le=3600
+        20,
+        "Limits",
+        "s",
+        "To deliver what is buffered when asked to stop; below the session timeout.",
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
     )
     simd: Literal["auto", "scalar", "sse2", "sse42", "avx2", "neon"] | None = _setting(
         None, "Limits", "", "Force one form of the JSON scanner; left out, the fastest that the processor has."

@@ -21,6 +21,7 @@ REQUIRED = (
     ("TIDEGATE_TOPICS", "Name the topics to read, such as orders,page-views, or ^shop\\..* for all that match."),
     ("TIDEGATE_SINK_URL", "Say where events go, such as http://localhost:8080/events, or blackhole: to try it out."),
 )
+BUILT_IN = ("rules", "places")  # units of the settings that have a list built in
 SESSION_TIMEOUT_MS = 45_000
 MAX_POLL_INTERVAL_MS = 300_000
 _SESSION_ADVISED_MS = 30_000
@@ -42,11 +43,12 @@ def show(field: FieldInfo, value: object) -> str:
     """A setting's value as it would stand in the environment; secrets masked, ``""`` for none."""
     if value is None:
         # The word that stands for the built-in list is also how to write it.
-        return "default" if unit_of(field) in ("rules", "places") else ""
+        return "default" if unit_of(field) in BUILT_IN else ""
     if isinstance(value, SecretStr) or is_secret_field(field):
         return "***"
     if isinstance(value, tuple):
-        return ",".join(str(entry).replace(",", "\\,") for entry in value)
+        # Rules keep their escapes, so what stands in them is already as it has to be written.
+        return ",".join(str(entry) if unit_of(field) in BUILT_IN else entry.replace(",", "\\,") for entry in value)
     if unit_of(field) == "bytes" and isinstance(value, int):
         return values.format_size(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

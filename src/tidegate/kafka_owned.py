@@ -21,7 +21,7 @@ _ASSIGNOR = (
 # property → (why it is refused, what to do)
 OWNED: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "bootstrap.servers": ("has a setting of its own", "Set TIDEGATE_KAFKA_BOOTSTRAP_SERVERS instead."),
+        "metadata.broker.list": ("has a setting of its own", "Set TIDEGATE_KAFKA_BOOTSTRAP_SERVERS instead."),
         "group.id": ("has a setting of its own", "Set TIDEGATE_GROUP_ID instead."),
         "group.instance.id": ("has a setting of its own", "Set TIDEGATE_GROUP_INSTANCE_ID instead."),
         "group.protocol": ("has a setting of its own", "Set TIDEGATE_GROUP_PROTOCOL instead."),

@@ -22,21 +22,26 @@ import structlog
 import uvloop
 
 from tidegate.broker.properties import consumer_properties
+from tidegate.broker.topics import count_lanes
 from tidegate.classification import rule_table
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
+from tidegate.core.process import tune_allocator
 from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.errors import BrokerError
-from tidegate.notes import log_notes
+from tidegate.notes import NoteLog
 from tidegate.ops.logs import flush
+from tidegate.ops.metrics import Sources
+from tidegate.ops.server import OpsServer, listen
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
 from tidegate.summary import summary
 
 if TYPE_CHECKING:
     from tidegate.config import Settings
+    from tidegate.core.rules import RuleTable
 
 log = structlog.get_logger("tidegate")
 
@@ -50,6 +55,7 @@ def run(settings: Settings, *, until_end: bool = False, summary: bool = False) -
     Raises:
         TidegateError: the configuration cannot work, or Kafka or the sink is beyond waiting for.
     """
+    tune_allocator()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sidecar = Sidecar(settings, until_end=until_end)
         code = runner.run(sidecar.run())
@@ -64,11 +70,23 @@ def _sink_headers(settings: Settings) -> dict[str, str]:
     return {"Authorization": settings.sink_authorization.get_secret_value()}
 
 
+def _subscriptions(settings: Settings, rules: RuleTable) -> list[tuple[dict[str, str], tuple[str, ...]]]:
+    """Properties and topics of each consumer handle."""
+    lanes = count_lanes(settings.topics, consumer_properties(settings, lanes=1))
+    handles = []
+    for number, topics in enumerate(split(settings.topics, rules)):
+        properties = consumer_properties(settings, lanes=lanes)
+        if number and "group.instance.id" in properties:
+            properties["group.instance.id"] += f"-{number + 1}"  # every member of a group needs its own
+        handles.append((properties, topics))
+    return handles
+
+
 class Sidecar:
     """One group member feeding one sink.
 
     Raises:
-        ConfigError: a rule, a Kafka property or the sink's URL is wrong.
+        ConfigError: a rule, a Kafka property or the sink's URL is wrong, or the ops address cannot be had.
     """
 
     def __init__(self, settings: Settings, *, until_end: bool = False) -> None:
@@ -77,6 +95,7 @@ class Sidecar:
         self._stop = asyncio.Event()
         self._signals = 0
         self._hung = False
+        self._notes = NoteLog(log)
         budget = settings.budget
         rules = rule_table(settings)
         self.sink = open_sink(
@@ -98,9 +117,10 @@ class Sidecar:
             settings.batch_max_bytes,
             settings.batch_linger_ms / 1000,
         )
-        parts = split(settings.topics, rules)
+        # Before the Kafka clients exist: an address in use ends the process here.
+        ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
         self.reader = Reader(
-            [(consumer_properties(settings, lanes=len(settings.topics)), part) for part in parts],
+            _subscriptions(settings, rules),
             rules,
             self.rings,
             self.ledger,
@@ -116,6 +136,10 @@ class Sidecar:
             inflight_bytes=budget.in_flight,
             log=log,
         )
+        self.ops: OpsServer | None = None
+        if ops_socket is not None:
+            sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats)
+            self.ops = OpsServer(ops_socket, heartbeat_age=lambda: self.reader.heartbeat_age, snapshot=sources.take)
 
     async def run(self) -> int:
         """The whole life. Returns the exit code."""
@@ -126,13 +150,15 @@ class Sidecar:
         loop.add_reader(self.reader.notify_fd, self._on_notify)
         self.reader.start()
         log.info("started", topics=list(self._settings.topics), group=self._settings.group_id, sink=self.sink.name)
-        # What is alive now stays alive: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
         delivering = asyncio.create_task(self.delivery.run(), name="delivery")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         ending = asyncio.create_task(self._wait_for_end(), name="end") if self._until_end else None
         try:
+            if self.ops is not None:
+                await self.ops.start()
+            # What is alive now stays alive: the collector need not look at it again.
+            gc.collect()
+            gc.freeze()
             await asyncio.wait(
                 [task for task in (delivering, stopping, ending) if task is not None],
                 return_when=asyncio.FIRST_COMPLETED,
@@ -144,6 +170,8 @@ class Sidecar:
                     task.cancel()
             loop.remove_reader(self.reader.notify_fd)
             await self.sink.close()
+            if self.ops is not None:
+                await self.ops.close()
             if self._hung:
                 # librdkafka does not come back from closing; destroying it would hang for ever.
                 log.error("the Kafka client did not close in time; leaving without it")
@@ -151,6 +179,8 @@ class Sidecar:
 
     async def _finish(self, delivering: asyncio.Task[None]) -> int:
         """Stops reading, drains, commits and leaves the group."""
+        if self.ops is not None:
+            self.ops.ready = False
         self.reader.stand()
         failure: BaseException | None = delivering.exception() if delivering.done() else None
         drained = False
@@ -183,7 +213,7 @@ class Sidecar:
 
     def _on_notify(self) -> None:
         self.reader.arm()
-        log_notes(log, self.reader.notes())
+        self._notes.write(self.reader.notes())
         if self.reader.failed and not self._stop.is_set():
             self._stop.set()
         self.delivery.wake()

@@ -13,7 +13,7 @@ _UNITS = {
     "ki": 1 << 10, "kib": 1 << 10, "mi": 1 << 20, "mib": 1 << 20, "gi": 1 << 30, "gib": 1 << 30,
 }  # fmt: skip
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
-_SEPARATOR = re.compile(r"(?<!\\)[,\n]")
+_ENTRY = re.compile(r"(?:\\[^\n]|[^,\n])+")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BOOTSTRAP = re.compile(r"(?:[A-Za-z_]+://)?(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 HTTP_SCHEMES = ("http", "https")
@@ -41,8 +41,15 @@ def format_size(size: int) -> str:
 
 def split_list(text: str) -> tuple[str, ...]:
     r"""Entries between commas or line ends, without blanks around them; ``\,`` is a comma inside an entry."""
-    entries = (entry.strip().replace("\\,", ",") for entry in _SEPARATOR.split(text.replace("\r\n", "\n")))
+    entries = (match[0].strip().replace("\\,", ",") for match in _ENTRY.finditer(text))
     return tuple(entry for entry in entries if entry)
+
+
+def split_rule_list(text: str) -> tuple[str, ...]:
+    """Rule texts between commas or line ends, their escapes as they stand."""
+    from tidegate.core.rule_text import split_rules
+
+    return tuple(split_rules(text.replace("\r\n", "\n").replace("\n", ",")))
 
 
 def check_topic(entry: str) -> str:

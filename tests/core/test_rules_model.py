@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tidegate.core.rules import RuleTable
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rules_model import Answer, Any1, AnyRun, ModelRule, classify  # noqa: E402
+from rules_model import Answer, Any1, AnyRun, ModelRule, classify
 
 LETTERS = "aAb _.é€"  # few, so that rules and values meet; two of several bytes
 POINTERS = ["/a", "/b", "/a/b", "/c/0", "/c/1/a", "/a~1b", "/~0", "/"]
@@ -102,8 +102,39 @@ def test_table_and_model_agree(rules: list[ModelRule], fields: list[str], sample
         verdict = table.classify(*event)
         got = Answer(verdict.klass, verdict.unclassified, verdict.type, verdict.where, verdict.rule, verdict.valid)
         assert got == classify(rules, fields, *event)
+        brief = table.classify(*event, as_reader=True)
+        if brief.status == verdict.status:  # else valid by the looser check only
+            assert (brief.klass, brief.rule, brief.unclassified) == (verdict.klass, verdict.rule, verdict.unclassified)
+            assert brief.where == verdict.where
 
 
 def _field_text(place: str) -> str:
     kind, _, name = place.partition(":")
     return f"{kind}:" + name.replace(" ", "\\ ")
+
+
+narrow = st.lists(st.one_of(st.sampled_from("ab"), st.just(Any1), st.just(AnyRun)), min_size=1, max_size=5).map(tuple)
+crowded_rule = st.one_of(
+    st.builds(ModelRule, classes, st.sampled_from(["topic", "type", "key"]), st.just(""), narrow),
+    st.builds(ModelRule, classes, st.just("header"), st.sampled_from("hi"), narrow),
+    st.builds(ModelRule, classes, st.just("json"), st.sampled_from(["/a", "/b"]), narrow),
+)
+kinds = st.sets(st.sampled_from(["topic", "header", "json", "type", "key"]), min_size=1)
+narrow_value = st.text("ab", min_size=1, max_size=6)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(crowded_rule, min_size=10, max_size=60), kinds, st.lists(narrow_value, min_size=5, max_size=5))
+def test_of_many_matches_the_same_one_wins(rules: list[ModelRule], wanted: set[str], texts: list[str]) -> None:
+    kept: dict[object, ModelRule] = {}
+    for rule in rules:
+        if rule.kind in wanted:
+            kept.setdefault(rule.identity, rule)
+    rules = list(kept.values())
+    fields = ["json:/type", "json:/b"]
+    table = RuleTable([(r.klass, r.text) for r in rules], fields)
+    payload = json.dumps({"a": texts[0], "b": texts[1], "type": texts[2]}).encode()
+    event = (texts[3], texts[4].encode(), [("h", texts[0].encode()), ("i", texts[1].encode())], payload)
+    verdict = table.classify(*event)
+    got = Answer(verdict.klass, verdict.unclassified, verdict.type, verdict.where, verdict.rule, verdict.valid)
+    assert got == classify(rules, fields, *event)

@@ -42,7 +42,8 @@ def test_the_canary_itself_runs() -> None:
 
 
 def test_the_core_under_test_is_the_sanitized_one() -> None:
-    import tidegate
     import tidegate_canary
+
+    import tidegate
 
     assert os.path.dirname(os.path.dirname(tidegate.__file__)) == os.path.dirname(tidegate_canary.__file__)

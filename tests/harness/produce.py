@@ -34,7 +34,7 @@ class Event:
     key: bytes | None
     value: bytes | None
     type: str = ""
-    headers: list[tuple[str, bytes | None]] = field(default_factory=list)
+    headers: list[tuple[str, str | bytes | None]] = field(default_factory=list)
 
 
 def shop_events(
@@ -56,10 +56,11 @@ def shop_events(
         partition = zlib.crc32(b"%d" % user) % partitions
         cents = 100 + dice.randrange(150_000)
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        product, category = 1_000_000 + dice.randrange(9_000_000), 2053013552259662037 + dice.randrange(1 << 20)
         body = (
-            f'{{"event_time":"{now}","event_type":"{kind}","product_id":{1_000_000 + dice.randrange(9_000_000)},'
-            f'"category_id":{2053013552259662037 + dice.randrange(1 << 20)},"category_code":"{dice.choice(_CATEGORIES)}",'
-            f'"brand":"{dice.choice(_BRANDS)}","price":{cents // 100}.{cents % 100:02d}{padding},"user_id":{user}'
+            f'{{"event_time":"{now}","event_type":"{kind}","product_id":{product},"category_id":{category},'
+            f'"category_code":"{dice.choice(_CATEGORIES)}","brand":"{dice.choice(_BRANDS)}",'
+            f'"price":{cents // 100}.{cents % 100:02d}{padding},"user_id":{user}'
         )
         crc = f"{zlib.crc32(body.encode()) & 0xFFFFFF:06x}"
         session = f"{run:08x}-{partition:04x}-4{crc[:3]}-8{crc[3:]}-{sequence:012x}"
@@ -161,20 +162,30 @@ COMPACTED = {
 }
 
 
-def wait_compacted(servers: str, topic: str, partition: int, keys: int, timeout: float = 60) -> None:
-    """Waits until the log cleaner ran: no more than ``keys`` records, and the newest segment's, are left.
+def compact(servers: str, topic: str, events: Sequence[Event], timeout: float = 60) -> None:
+    """Produces the events to a topic with the configuration ``COMPACTED`` and waits until the log cleaner ran.
 
-    The topic has ``COMPACTED`` for its configuration. The active segment is never cleaned: a record that is produced
-    after ``segment.ms`` rolls it. Raises TimeoutError.
+    The active segment is never cleaned, and only a record makes a new one: a keyed filler is produced now and then.
+    Afterwards each partition's offsets have gaps, and nothing is produced or cleaned any more. Raises TimeoutError.
     """
+    partitions = sorted({event.partition for event in events})
+    send(servers, topic, events)
+    before = {p: len(offsets(servers, topic, p)) for p in partitions}
     deadline = time.monotonic() + timeout
+    fillers = shop_events(10_000, users=1)
     while True:
-        left = len(offsets(servers, topic, partition))
-        if left <= keys:
-            return
+        time.sleep(0.5)  # longer than segment.ms
+        left = {p: len(offsets(servers, topic, p)) for p in partitions}
+        if all(left[p] < before[p] // 2 for p in partitions):
+            break
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{topic}[{partition}] still has {left} records, not {keys}")
-        time.sleep(0.3)
+            raise TimeoutError(f"{topic} still has {left} of {before} records")
+        send(servers, topic, [Event(p, b"filler", next(fillers).value) for p in partitions])
+    while True:  # quiet: a reader and a checker must see the same
+        time.sleep(1)
+        last, left = left, {p: len(offsets(servers, topic, p)) for p in partitions}
+        if left == last:
+            return
 
 
 def offsets(servers: str, topic: str, partition: int) -> list[int]:
@@ -197,7 +208,7 @@ def offsets(servers: str, topic: str, partition: int) -> list[int]:
             for message in consumer.consume(1000, 0.2):
                 error = message.error()
                 if error is None:
-                    found.append(message.offset())
+                    found.append(message.offset() or 0)
                 elif error.code() == KafkaError._PARTITION_EOF:
                     return found
         raise TimeoutError(f"{topic}[{partition}] does not end")

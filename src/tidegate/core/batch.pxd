@@ -1,6 +1,6 @@
 # Batch: records of one class on their way to a sink.
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from tidegate.core.ledger cimport Ledger
 
@@ -28,3 +28,4 @@ cdef class Batch:
     cdef dict _headers
 
     cdef bint add(self, uint32_t slot, int64_t offset, uint32_t gap) noexcept nogil
+    cdef bytes _write_offsets(self)

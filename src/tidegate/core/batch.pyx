@@ -4,10 +4,12 @@ A batch owns its bytes; it does not change after it was built, so that each retr
 idempotency key.
 """
 
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy
 
 from tidegate.core.csrc cimport tg_xxh64
-from tidegate.core.encode cimport TG_FORMAT_ENVELOPE, TG_FORMAT_JSON, TG_FORMAT_NDJSON, TG_FORMAT_OPAQUE
+from tidegate.core.encode cimport TG_FORMAT_ENVELOPE, TG_FORMAT_JSON, TG_FORMAT_NDJSON, TG_FORMAT_OPAQUE, put_int
+from tidegate.core.ledger cimport tg_lane_counts
 
 from tidegate.types import CLASS_LABELS
 
@@ -23,6 +25,12 @@ cdef dict FORMAT_NAMES = {
     TG_FORMAT_ENVELOPE: "envelope",
     TG_FORMAT_OPAQUE: "opaque",
 }
+
+cdef uint64_t KEY_SEED = 0x746964656761746  # of the second half of an idempotency key
+
+
+cdef inline char *put_number(char *out, int64_t n) noexcept nogil:
+    return <char *>put_int(<uint8_t *>out, n)
 
 
 cdef class Batch:
@@ -63,6 +71,50 @@ cdef class Batch:
     def content_type(self) -> str:
         return CONTENT_TYPES[self.format]
 
+    cdef bytes _write_offsets(self):
+        """The text of `offsets`. Native, because a batch of scattered records has a run for each."""
+        cdef bytes text
+        cdef size_t room = 64
+        cdef uint32_t i
+        cdef tg_run *run
+        cdef tg_lane_counts *lane
+        cdef int64_t last = 0
+        cdef char *start
+        cdef char *out
+        for i in range(self.run_count):
+            room += 64  # two numbers of at most 20 digits, and marks
+            if i == 0 or self.runs[i].slot != self.runs[i - 1].slot:
+                room += self.ledger.lanes[self.ledger.slots[self.runs[i].slot].lane].topic_len
+        start = <char *>malloc(room)
+        if start is NULL:
+            raise MemoryError
+        out = start
+        for i in range(self.run_count):
+            run = &self.runs[i]
+            if i == 0 or run.slot != self.runs[i - 1].slot or run.first <= last:
+                if i:
+                    out[0] = b";"
+                    out += 1
+                lane = self.ledger.lanes[self.ledger.slots[run.slot].lane]
+                if out + lane.topic_len + 64 > start + room:
+                    break  # cannot be: a slot's offsets rise
+                memcpy(out, lane.topic, lane.topic_len)
+                out[lane.topic_len] = b"/"
+                out = put_number(out + lane.topic_len + 1, self.ledger.slots[run.slot].partition)
+                out[0] = b":"
+                out = put_number(out + 1, run.first)
+            else:
+                out[0] = b","
+                out[1] = b"+"
+                out = put_number(out + 2, run.first - last)
+            if run.count > 1:
+                out[0] = b"x"
+                out = put_number(out + 1, run.count)
+            last = run.first + run.count - 1
+        text = start[:out - start]
+        free(start)
+        return text
+
     @property
     def offsets(self) -> str:
         """The records' offsets in the order of the body, at most 4 KiB.
@@ -71,40 +123,26 @@ cdef class Batch:
         each further one ``+STEP`` beyond the offset before it, either followed by ``xCOUNT`` for COUNT
         neighbouring offsets: ``orders/0:100x20,+3,+1x5`` is 100–119, 122, 123–127.
         """
-        cdef uint32_t i
-        cdef tg_run *run
-        cdef int64_t last = 0
-        parts = []
-        for i in range(self.run_count):
-            run = &self.runs[i]
-            if i == 0 or run.slot != self.runs[i - 1].slot or run.first <= last:
-                if i:
-                    parts.append(";")
-                parts.append(f"{self.ledger.topic_of(run.slot)}/{self.ledger.slots[run.slot].partition}:{run.first}")
-            else:
-                parts.append(f",+{run.first - last}")
-            if run.count > 1:
-                parts.append(f"x{run.count}")
-            last = run.first + run.count - 1
-        return "".join(parts)
+        return self._write_offsets().decode()
 
     @property
     def idempotency_key(self) -> str:
         """32 hexadecimal digits made of the ids of all records: the same for every attempt."""
-        cdef bytes ids = self.offsets.encode()
-        return f"{tg_xxh64(ids, len(ids), 0):016x}{tg_xxh64(ids, len(ids), 0x746964656761746):016x}"
+        return self.headers["Idempotency-Key"]
 
     @property
     def headers(self) -> dict:
         """The HTTP headers of the batch; the same object each time."""
+        cdef bytes ids
         if self._headers is None:
+            ids = self._write_offsets()
             self._headers = {
                 "Content-Type": CONTENT_TYPES[self.format],
-                "Idempotency-Key": self.idempotency_key,
+                "Idempotency-Key": f"{tg_xxh64(ids, len(ids), 0):016x}{tg_xxh64(ids, len(ids), KEY_SEED):016x}",
                 "X-Tidegate-Class": CLASS_LABELS[self.klass],
                 "X-Tidegate-Records": str(self.records),
                 "X-Tidegate-Format": FORMAT_NAMES[self.format],
-                "X-Tidegate-Offsets": self.offsets,
+                "X-Tidegate-Offsets": ids.decode(),
             }
         return self._headers
 

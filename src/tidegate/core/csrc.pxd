@@ -69,17 +69,21 @@ cdef extern from "tg_hash.h" nogil:
     uint64_t tg_xxh64(const uint8_t *data, size_t len, uint64_t seed) noexcept
 
 
-cdef extern from "tg_match.h" nogil:
-    enum:
-        TG_RANK_NONE
-
+cdef extern from "tg_words.h" nogil:
     ctypedef struct tg_words:
-        const uint32_t *slots
         const uint32_t *offsets
         const uint32_t *values
         const uint8_t *bytes
         uint32_t mask
         uint32_t n
+
+    void tg_words_fill(tg_words *w, uint32_t *slots) noexcept
+    uint32_t tg_words_find(const tg_words *w, const uint8_t *value, size_t len, int blank) noexcept
+
+
+cdef extern from "tg_match.h" nogil:
+    enum:
+        TG_RANK_NONE
 
     ctypedef struct tg_trie:
         const uint32_t *cells
@@ -112,8 +116,6 @@ cdef extern from "tg_match.h" nogil:
 
     tg_scratch *tg_scratch_new(size_t headers, size_t globs) noexcept
     void tg_scratch_free(tg_scratch *s) noexcept
-    void tg_words_fill(tg_words *w, uint32_t *slots) noexcept
-    uint32_t tg_words_find(const tg_words *w, const uint8_t *value, size_t len, int blank) noexcept
     uint32_t tg_match_value(const tg_matcher *m, tg_scratch *s, const uint8_t *v, size_t len) noexcept
     uint32_t tg_match(const tg_matcher *matchers, uint32_t id, tg_scratch *s, const uint8_t *v, size_t len,
                       int escaped) noexcept

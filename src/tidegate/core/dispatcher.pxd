@@ -10,7 +10,7 @@ from tidegate.core.ring cimport TG_CLASSES, Rings, tg_record
 cdef class Schedule:
     cdef readonly uint32_t quantum            # records a round gives to weight 1
     cdef int64_t deficit[TG_CLASSES]          # records; slot 0 is not used
-    cdef int64_t floor_owed                   # twentieths of a record that the others are owed
+    cdef int64_t floor_owed                   # nineteenths of a record that the others are owed
     cdef int turn
     cdef int64_t age_budget_ns[TG_CLASSES]
 
@@ -27,6 +27,7 @@ cdef class Dispatcher:
     cdef readonly size_t max_bytes
     cdef readonly int64_t linger_ns
     cdef public bint draining
+    cdef object _reader                       # keeps alive what the next two belong to
     cdef int _reader_fd                       # written to when room was made for a held lane; -1: none
     cdef int32_t *_room_wanted                # the reader's flag
     cdef int64_t in_flight[TG_CLASSES]
@@ -34,4 +35,4 @@ cdef class Dispatcher:
     cdef tg_record *_head(self, int klass) noexcept nogil
     cdef int _ready(self, int classes, int64_t now_ns, int64_t *waited_ns) noexcept nogil
     cdef Batch _build(self, int klass, int64_t now_ns)
-    cdef void _watch(self, int32_t *wanted, int fd) noexcept nogil
+    cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept

@@ -274,7 +274,7 @@ cdef class Handle:
                                                    5 * COMMITTED_MS) == TG_RK_ERR_OK:
                     slot.target = high
                 else:
-                    slot.target = -1
+                    slot.target = -2
             self._forward(lane, part.topic, part.partition)
         return True
 

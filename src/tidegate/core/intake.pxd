@@ -1,5 +1,6 @@
 # Intake: lanes, and the way of a message from a lane's queue into a ring.
 
+from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tidegate.core.ledger cimport Ledger, tg_slot
@@ -25,6 +26,7 @@ cdef struct tg_lane:
     int32_t topic_rule
     int32_t hold
     int32_t hold_class
+    size_t hold_bytes            # payload of the record that found its ring full
     int64_t hold_since_ns
     int64_t held_ns[3]           # by reason, ended holds only
     uint64_t holds

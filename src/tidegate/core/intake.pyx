@@ -120,9 +120,8 @@ cdef class Intake:
                 lane.carry[kept] = message
                 kept += 1
         lane.carry_len = kept
-        # A hold is derived anew from the rings at the next read.
-        if lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN:
-            lane.hold = TG_FLOWING
+        # A hold, even a halt, is derived anew at the next read: its record may be among those that have gone.
+        tg_store_i32(&lane.hold, TG_FLOWING)
 
     cdef void clear(self) noexcept nogil:
         """Destroys every message still in hand; librdkafka cannot be destroyed before."""
@@ -152,7 +151,7 @@ cdef class Intake:
         if lane.hold == TG_HALTED:
             return False
         if lane.hold == TG_HELD_RING:
-            if not self.rings.has_room(lane.hold_class):
+            if not self.rings.has_room(lane.hold_class, lane.hold_bytes):
                 return False
         elif lane.carry_at < lane.carry_len:
             message = lane.carry[lane.carry_at]
@@ -225,7 +224,7 @@ cdef class Intake:
         if not self.ledger.skip_to(slot, message.offset, &gap):
             self._hold(lane, TG_HELD_SPAN, 0, now_ns)
             return False
-        if self.want_headers:
+        if self.keep_headers or (self.want_headers and lane.topic_class < 0):
             headers = self._gather(message, &block)
         self.rules.judge(lane.topic_class, lane.topic_rule, self.headers, headers,
                          <const uint8_t *>message.key, message.key_len,
@@ -237,6 +236,7 @@ cdef class Intake:
         record = self.rings.reserve(verdict.klass, message.len + key_len + block)
         if record is NULL:
             if self.rings.fits_ever(message.len + key_len + block):
+                lane.hold_bytes = message.len + key_len + block
                 self._hold(lane, TG_HELD_RING, verdict.klass, now_ns)
                 return False
             snprintf(words, sizeof(words), b"%s/%d offset %lld: record of %llu bytes is larger than half a ring; "
@@ -303,7 +303,7 @@ cdef class Intake:
             snprintf(words, sizeof(words), b"%s/%d: offsets %lld to %lld were deleted before they were read",
                      self.ledger.lanes[lane.number].topic, old.partition, <long long>old.next,
                      <long long>(offset - 1))
-            self.mailbox.put(NOTE_RESET, old.partition, offset - old.next, words)
+            self.mailbox.put(NOTE_RESET, old.partition, offset - old.next if old.next >= 0 else -1, words)
             old.reset_from = -1
             old.resetting = 0
             return True
@@ -346,10 +346,14 @@ cdef class Intake:
                 if slot.reset_from >= 0 and not self._rewound(lane, &slot, message.offset):
                     return
                 slot.end = message.offset
+                if slot.target == -2:
+                    slot.target = message.offset
                 self.ledger.sweep_end(slot)
         elif message.err == TG_RK_ERR_AUTO_OFFSET_RESET:
             if slot is not NULL and slot.state == TG_SLOT_LIVE:
-                slot.reset_from = slot.next
+                # 0 where no position is known yet. A second reset before the first record asks for another repair.
+                slot.reset_from = slot.next if slot.next >= 0 else 0
+                slot.resetting = 0
                 lane.resets += 1
         else:
             self.mailbox.put(NOTE_ERROR, message.err, message.partition, self.rk.message_errstr(message))

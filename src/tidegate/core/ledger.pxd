@@ -45,7 +45,7 @@ cdef struct tg_slot:
     int64_t next            # -1: not known before the first record
     int64_t end             # offset of the last end-of-partition event; -1: none
     int64_t stored          # last offset given to librdkafka; -1: none
-    int64_t target          # --until-end: the end at assignment; -1: none
+    int64_t target          # --until-end: the end at assignment; -1: none; -2: the next end of partition will do
     int32_t resetting       # the repair is under way
     int64_t reset_from      # position lost by an offset reset, to count what retention took; -1: none
     uint64_t read

@@ -11,7 +11,7 @@ import threading
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
-from posix.unistd cimport read, write
+from posix.unistd cimport close, read, write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_i64, tg_store_i32, tg_store_i64, tg_swap_i32
 from tidegate.core.csrc cimport TG_SCAN_GRAMMAR, TG_SCAN_STRUCTURE
@@ -22,6 +22,8 @@ from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.ring cimport Rings
 from tidegate.core.rules cimport RuleTable
+
+from tidegate.core.process import name_thread
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -100,6 +102,12 @@ cdef class Reader:
         ]
         self._first, self._second = made[0], made[len(made) - 1]
 
+    def __dealloc__(self):
+        # Not while librdkafka may still write to it: a client that did not close, or was never started, is left.
+        if self._done and not self._close_timed_out:
+            close(self._wake_fd)
+            close(self._notify_fd)
+
     # --- the thread -------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -108,6 +116,7 @@ cdef class Reader:
         self._thread.start()
 
     def _run(self):
+        name_thread("tidegate-reader")
         with nogil:
             self._loop()
 
@@ -211,7 +220,7 @@ cdef class Reader:
 
     def watch(self, Dispatcher dispatcher not None) -> None:
         """Lets the dispatcher wake the reader when it made room for a held lane."""
-        dispatcher._watch(&self._room_wanted, self._wake_fd)
+        dispatcher._watch(self, &self._room_wanted, self._wake_fd)
 
     def stand(self) -> None:
         """Stops reading. The group is still served and settled offsets are still stored."""

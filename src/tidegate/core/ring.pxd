@@ -84,7 +84,7 @@ cdef class Rings:
     cdef tg_record *reserve(self, int klass, size_t payload_bytes) noexcept nogil
     cdef void commit(self, int klass, tg_record *record) noexcept nogil
     cdef void publish(self) noexcept nogil
-    cdef bint has_room(self, int klass) noexcept nogil
+    cdef bint has_room(self, int klass, size_t payload_bytes) noexcept nogil
     cdef bint fits_ever(self, size_t payload_bytes) noexcept nogil
     cdef int64_t room_chunks(self, int klass) noexcept nogil
     cdef bint _take_chunk(self, int klass) noexcept nogil

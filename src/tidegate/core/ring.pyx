@@ -103,9 +103,13 @@ cdef class Rings:
                 own = self.reserved - used
         return own + self.shared - shared_used
 
-    cdef bint has_room(self, int klass) noexcept nogil:
-        """Whether a held lane may go on: room for half a reserve, so that holding does not flicker."""
-        return self.room_chunks(klass) >= max(1, self.reserved // 2)
+    cdef bint has_room(self, int klass, size_t payload_bytes) noexcept nogil:
+        """Whether a lane held by a record so large may go on: room for it, and for half a reserve, so that holding
+        does not flicker."""
+        cdef int64_t need = max(1, self.reserved // 2)
+        if aligned(sizeof(tg_record) + payload_bytes) > self.chunk_bytes:
+            need = max(need, <int64_t>((payload_bytes + self.chunk_bytes - 1) // self.chunk_bytes) + 1)
+        return self.room_chunks(klass) >= need
 
     cdef bint fits_ever(self, size_t payload_bytes) noexcept nogil:
         """False: larger than half of what one class could hold when all others keep only their reserve."""
@@ -271,6 +275,10 @@ cdef class Rings:
         if publish:
             self.publish()
         return True
+
+    def show(self) -> None:
+        """Publishes what was pushed with ``publish=False``."""
+        self.publish()
 
     def pop(self, int klass):
         """Takes the oldest record: ``(offset, value, key)``, or None. Consumer's thread only."""

@@ -24,7 +24,6 @@ cdef struct tg_verdict:
     uint32_t type_len
     const uint8_t *type_ptr         # NULL: none found
     uint8_t type_escaped            # 1: JSON text with backslashes
-    uint8_t type_header             # 1: from a header, so any bytes
 
 
 @cython.final

@@ -40,12 +40,19 @@ class RuleTable:
     def place(self, where: int) -> str:
         """Name of a place as the C verdict numbers them, such as ``"json:/event"``. Raises IndexError."""
     def classify(
-        self, topic: str, key: bytes | None, headers: Iterable[tuple[str, bytes | None]], value: bytes | None
+        self,
+        topic: str,
+        key: bytes | None,
+        headers: Iterable[tuple[str, bytes | None]],
+        value: bytes | None,
+        *,
+        as_reader: bool = False,
     ) -> Verdict:
         """Judges one event with its whole grammar checked.
 
         The type is looked for even where a topic or header rule decides, and ``valid`` is meant as in a JSON
-        array: the reader may use a looser check, and so find a type in a payload that is not valid here.
+        array. ``as_reader`` takes the reader's way: only the structure is checked, as for lines of JSON, and the
+        type is only looked for while nothing else has decided.
         """
     def bench(self, values: list[bytes], rounds: int, *, scan_only: bool = False) -> float:
         """Nanoseconds for each of ``rounds`` × ``len(values)`` events, judged natively as the reader does it.

@@ -13,11 +13,10 @@ absent. Of equal headers the last counts. A payload that is not valid JSON at th
 
 cimport cython
 
-from array import array
 from time import perf_counter_ns
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -25,9 +24,9 @@ from tidegate.core.csrc cimport (
     TG_RANK_NONE, TG_SCAN_EMPTY, TG_SCAN_FALSE, TG_SCAN_GRAMMAR, TG_SCAN_MAX_FIELDS, TG_SCAN_NUMBER, TG_SCAN_OK,
     TG_SCAN_STRING, TG_SCAN_STRUCTURE, TG_SCAN_TRUE, tg_glob, tg_match, tg_match_value, tg_matcher, tg_scan,
     tg_scan_info, tg_scan_level, tg_scan_plan, tg_scan_plan_free, tg_scan_plan_new, tg_scan_status, tg_scan_status_name,
-    tg_scan_unescape, tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_trie, tg_words,
-    tg_words_fill, tg_words_find, tg_xxh64,
+    tg_scan_unescape, tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_words_find, tg_xxh64,
 )
+from tidegate.core.rule_fill cimport fill_matcher, fill_words, hold_numbers
 
 from tidegate.core.rule_layout import lay_out
 from tidegate.core.verdict import Verdict
@@ -49,55 +48,6 @@ def xxh64(bytes data not None, seed=0):
     return tg_xxh64(<const uint8_t *> <const char *> data, len(data), <uint64_t> seed)
 
 
-# ---- filling the native tables; `keep` holds what they borrow ----
-
-cdef const void *hold(list keep, bytes data) except NULL:
-    keep.append(data)
-    return <const void *> <const char *> data
-
-
-cdef const int32_t *hold_numbers(list keep, list numbers) except NULL:
-    return <const int32_t *> hold(keep, array("i", numbers).tobytes())
-
-
-cdef int fill_words(tg_words *w, list keep, list pairs) except -1:
-    cdef bytearray slots
-    size, end = 4, 0
-    while size < 2 * len(pairs):
-        size *= 2
-    ends = array("I", [0])
-    for word, _ in pairs:
-        end += len(word)
-        ends.append(end)
-    w.n, w.mask = len(pairs), size - 1
-    w.offsets = <const uint32_t *> hold(keep, ends.tobytes())
-    w.bytes = <const uint8_t *> hold(keep, b"".join([word for word, _ in pairs]))
-    w.values = <const uint32_t *> hold(keep, array("I", [value for _, value in pairs]).tobytes())
-    slots = bytearray(8 * size)
-    keep.append(slots)
-    tg_words_fill(w, <uint32_t *> <char *> slots)
-    return 0
-
-
-cdef int fill_trie(tg_trie *t, list keep, image) except -1:
-    if image.cells:
-        t.cells = <const uint32_t *> hold(keep, image.cells)
-        t.classes = <const uint8_t *> hold(keep, image.classes)
-    return 0
-
-
-cdef int fill_matcher(tg_matcher *m, list keep, image) except -1:
-    fill_words(&m.words, keep, image.words)
-    fill_trie(&m.head, keep, image.head)
-    fill_trie(&m.tail, keep, image.tail)
-    fill_trie(&m.inner, keep, image.inner)
-    m.globs = <const tg_glob *> hold(keep, image.globs)
-    m.code = <const uint16_t *> hold(keep, image.code)
-    m.bare = image.bare
-    m.empty = not (image.words or image.head.cells or image.tail.cells or image.inner.cells or image.globs)
-    return 0
-
-
 cdef tg_scan_plan *make_plan(list pointers) except NULL:
     cdef const char *texts[TG_SCAN_MAX_FIELDS]
     cdef size_t lens[TG_SCAN_MAX_FIELDS]
@@ -112,44 +62,21 @@ cdef tg_scan_plan *make_plan(list pointers) except NULL:
     return plan
 
 
-# ---- one event ----
-
-cdef inline bint is_value(const tg_scan_value *v) noexcept nogil:
-    return v.kind - <uint32_t> TG_SCAN_STRING <= <uint32_t> (TG_SCAN_FALSE - TG_SCAN_STRING)
-
-
-cdef inline uint32_t match_field(const tg_matcher *m, uint32_t id, tg_scratch *s,
-                                 const tg_scan_value *v) noexcept nogil:
-    if v.kind <= TG_SCAN_NUMBER:
-        return tg_match(m, id, s, v.ptr, v.len, v.escaped)
-    if v.kind == TG_SCAN_TRUE:
-        return tg_match(m, id, s, <const uint8_t *> TRUE, 4, 0)
-    return tg_match(m, id, s, <const uint8_t *> FALSE, 5, 0)
-
-
-cdef inline void set_type(tg_verdict *out, const uint8_t *ptr, uint32_t length, uint8_t escaped, uint8_t header,
-                          int32_t place) noexcept nogil:
-    out.type_ptr = ptr
-    out.type_len = length
-    out.type_escaped = escaped
-    out.type_header = header
-    out.where = place
-
-
-cdef inline void set_type_field(tg_verdict *out, const tg_scan_value *v, int32_t place) noexcept nogil:
-    if v.kind <= TG_SCAN_NUMBER:
-        set_type(out, v.ptr, v.len, v.escaped, 0, place)
-    elif v.kind == TG_SCAN_TRUE:
-        set_type(out, <const uint8_t *> TRUE, 4, 0, 0, place)
-    else:
-        set_type(out, <const uint8_t *> FALSE, 5, 0, 0, place)
+# Whether a field has a value; booleans get their text here.
+cdef inline bint has_text(tg_scan_value *v) noexcept nogil:
+    if v.kind == TG_SCAN_STRING or v.kind == TG_SCAN_NUMBER:
+        return True
+    if v.kind != TG_SCAN_TRUE and v.kind != TG_SCAN_FALSE:
+        return False
+    v.ptr = <const uint8_t *> (TRUE if v.kind == TG_SCAN_TRUE else FALSE)
+    v.len = 4 if v.kind == TG_SCAN_TRUE else 5
+    v.escaped = 0
+    return True
 
 
 @cython.final
 cdef class RuleTable:
-    def __init__(self, rules, type_fields):
-        if self._matchers != NULL:
-            raise RuntimeError("a RuleTable is made once")
+    def __cinit__(self, rules, type_fields):
         layout = lay_out(rules, type_fields)
         keep = self._keep = []
         self._texts, self._places = tuple([text for _, text in rules]), tuple(layout.places)
@@ -254,7 +181,8 @@ cdef class RuleTable:
                 continue
             rank = tg_match(self._matchers, TYPE, s, slot.ptr, slot.len, 0)
             if rank != TG_RANK_NONE or out.type_ptr == NULL:
-                set_type(out, slot.ptr, <uint32_t> slot.len, 0, 1, self._type_place[i])
+                out.type_ptr, out.type_len, out.type_escaped = slot.ptr, <uint32_t> slot.len, 0
+                out.where = self._type_place[i]
             if rank != TG_RANK_NONE:
                 return rank
         return TG_RANK_NONE
@@ -263,6 +191,7 @@ cdef class RuleTable:
     cdef uint32_t _judge_payload(self, tg_scratch *s, bint rules, bint types, const uint8_t *value, size_t n, int level,
                                  uint32_t best, tg_verdict *out) noexcept nogil:
         cdef tg_scan_value fields[TG_SCAN_MAX_FIELDS]
+        cdef tg_scan_value *field
         cdef tg_scan_info info
         cdef const tg_scan_plan *plan = self._plan_check
         cdef const int32_t *matchers = NULL
@@ -280,17 +209,20 @@ cdef class RuleTable:
         out.scan_flags = <uint8_t> info.flags
         if rules and self._n_rule_pointers:
             for i in range(n_matchers):
-                if matchers[i] >= 0 and is_value(&fields[i]):
-                    rank = match_field(self._matchers, matchers[i], s, &fields[i])
+                field = &fields[i]
+                if matchers[i] >= 0 and has_text(field):
+                    rank = tg_match(self._matchers, matchers[i], s, field.ptr, field.len, field.escaped)
                     if rank < best:
                         best = rank
         if types:
             for i in range(self._n_type_pointers):
-                if not is_value(&fields[i]):
+                field = &fields[i]
+                if not has_text(field):
                     continue
-                rank = match_field(self._matchers, TYPE, s, &fields[i])
+                rank = tg_match(self._matchers, TYPE, s, field.ptr, field.len, field.escaped)
                 if rank != TG_RANK_NONE or out.type_ptr == NULL:
-                    set_type_field(out, &fields[i], self._type_place[self._n_type_headers + i])
+                    out.type_ptr, out.type_len, out.type_escaped = field.ptr, field.len, field.escaped
+                    out.where = self._type_place[self._n_type_headers + i]
                 if rank != TG_RANK_NONE:
                     return rank if rules and rank < best else best
         return best
@@ -313,7 +245,7 @@ cdef class RuleTable:
             raise IndexError(where)
         return self._places[where]
 
-    def classify(self, str topic not None, bytes key, headers, bytes value):
+    def classify(self, str topic not None, bytes key, headers, bytes value, *, bint as_reader=False):
         cdef tg_verdict out
         cdef tg_header *native
         cdef list kept = [(header.encode("utf-8", "surrogateescape"), data) for header, data in headers]
@@ -329,8 +261,9 @@ cdef class RuleTable:
                 if content is not None:
                     native[n].value, native[n].value_len = pointer_to(content), len(content)
                 n += 1
-            self._judge(self._python, True, decided[0], decided[1], native, n, pointer_to(key), len(key or b""),
-                        pointer_to(value), len(value or b""), TG_SCAN_GRAMMAR, &out)
+            self._judge(self._python, not as_reader, decided[0], decided[1], native, n, pointer_to(key),
+                        len(key or b""), pointer_to(value), len(value or b""),
+                        TG_SCAN_STRUCTURE if as_reader else TG_SCAN_GRAMMAR, &out)
         finally:
             free(native)
         return Verdict(

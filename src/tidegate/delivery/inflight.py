@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from tidegate.sinks.base import Kind, SinkBatch
+from tidegate.sinks.base import SinkBatch
 from tidegate.types import CLASSES, EventClass
 
 OTHERS_SHARE = 0.8
@@ -21,9 +21,17 @@ _OTHERS = tuple(int(c) for c in CLASSES if c is not EventClass.CRITICAL)
 
 
 class Held:
-    """One batch on its way. `due`: when it may be sent again; `round`: the last round of probes it took part in."""
+    """One batch on its way.
 
-    __slots__ = ("batch", "due", "epoch", "failure", "klass", "round", "size")
+    Attributes:
+        due: when it may be sent again.
+        epoch: `Pacing`'s, of the send under way.
+        round: the last round of probes it took part in.
+        acks_at_failure: acknowledgements of all batches when it last failed with DOWN; None: it never did.
+        excused: that failure was the target's, not its own.
+    """
+
+    __slots__ = ("acks_at_failure", "batch", "due", "epoch", "excused", "klass", "round", "size")
 
     def __init__(self, batch: SinkBatch) -> None:
         self.batch = batch
@@ -32,7 +40,8 @@ class Held:
         self.due = 0.0
         self.epoch = 0
         self.round = 0
-        self.failure: Kind | None = None
+        self.acks_at_failure: int | None = None
+        self.excused = False
 
 
 class InFlight:
@@ -51,7 +60,7 @@ class InFlight:
         self.records = [0] * len(CLASSES)
         self.bytes = [0] * len(CLASSES)
         self.ahead: list[Held | None] = [None] * len(CLASSES)
-        self._all: set[Held] = set()  # sending or waiting
+        self._all: dict[Held, None] = {}  # sending or waiting, in the order of taking
         self._waiting: list[list[tuple[float, int, Held]]] = [[] for _ in CLASSES]
         self._order = count()  # equal dues keep the order of the failures
 
@@ -104,7 +113,7 @@ class InFlight:
     def add(self, held: Held) -> None:
         """Goes in flight, to be sent now."""
         klass = held.klass
-        self._all.add(held)
+        self._all[held] = None
         self.batches[klass] += 1
         self.records[klass] += held.batch.records
         self.bytes[klass] += held.size
@@ -112,7 +121,7 @@ class InFlight:
     def remove(self, held: Held) -> None:
         """Settled or discarded, while not in a queue."""
         klass = held.klass
-        self._all.remove(held)
+        del self._all[held]
         self.batches[klass] -= 1
         self.records[klass] -= held.batch.records
         self.bytes[klass] -= held.size
@@ -179,7 +188,7 @@ class InFlight:
         """The target is back: what failed through no fault of its own is due now, however long its backoff was."""
         for klass, queue in enumerate(self._waiting):
             for _, _, held in queue:
-                if held.failure is Kind.DOWN:
+                if held.excused:
                     held.due = min(held.due, now)
             self._waiting[klass] = [(held.due, order, held) for _, order, held in queue]
             heapify(self._waiting[klass])

@@ -64,16 +64,15 @@ class Delivery:
         self._waiter: asyncio.Future[None] | None = None
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
-        self._idle: asyncio.Future[bool] | None = None
+        self._idle: asyncio.Future[None] | None = None
         self._fault: Exception | None = None
-        self._running = False
         self._closed = False
+        self._gave_up = False  # something was discarded
 
     # ── the task ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def run(self) -> None:
         """Delivers until `drain` or `close`. Raises SinkError when the sink is finished for good."""
-        self._running = True
         try:
             while not self._closed:
                 more = self._pump()
@@ -83,10 +82,9 @@ class Delivery:
                     await asyncio.sleep(0)
                     continue
                 if self._idle is not None and self._is_idle() and not self._idle.done():
-                    self._idle.set_result(True)
+                    self._idle.set_result(None)
                 await self._rest()
         finally:
-            self._running = False
             await self.close()
 
     def wake(self) -> None:
@@ -103,18 +101,17 @@ class Delivery:
         (its offsets are not acknowledged), and what was still in the rings is left there.
         """
         self._source.draining = True
-        settled = not self._running and self._is_idle()
         try:
-            if self._running and not self._closed:
+            if not self._closed and not self._is_idle():
                 self._idle = asyncio.get_running_loop().create_future()
                 self.wake()
                 async with asyncio.timeout(deadline_seconds):
-                    settled = await self._idle
+                    await self._idle
         except TimeoutError:
-            settled = False
+            pass
         finally:
             await self.close()
-        return settled
+        return not self._gave_up and self._is_idle()
 
     async def close(self) -> None:
         """Stops at once: cancels sends and discards what is unsettled. May be called again."""
@@ -132,10 +129,11 @@ class Delivery:
                 await asyncio.wait(self._tasks, timeout=_CANCEL_WAIT_SECONDS)
         finally:
             for held in list(self._flight):
+                self._gave_up = True
                 self._source.discard(held.batch)
             self._flight.clear()
             if self._idle is not None and not self._idle.done():
-                self._idle.set_result(False)
+                self._idle.set_result(None)
             self.wake()
 
     def stats(self) -> DeliveryStats:
@@ -222,7 +220,8 @@ class Delivery:
 
     def _finish(self, held: Held, outcome: Outcome) -> None:
         now = self._clock()
-        change = self._pacing.end(held.epoch, outcome, now)
+        verdict = self._blame(held, outcome) if outcome.kind is Kind.DOWN else outcome
+        change = self._pacing.end(held.epoch, verdict, now)
         if held not in self._flight:  # discarded by close()
             return
         if outcome.kind is Kind.ACK:
@@ -231,11 +230,10 @@ class Delivery:
             self._counters.acks[held.klass] += 1
         else:
             self._counters.retries[outcome.reason] += 1
-            held.failure = outcome.kind
             if outcome.unreachable:
                 self._order.unseen(held)
             self._flight.wait(held, now + retry_delay(held.batch.attempts, outcome, self._rng))
-            if outcome.kind is Kind.RETRY:
+            if verdict.kind is Kind.RETRY:
                 self._log.refused(outcome.reason)
         if change is not None:
             if change.before is TargetState.DOWN:
@@ -243,6 +241,15 @@ class Delivery:
             elif change.after is TargetState.DOWN:
                 self._order.new_round()
             self._log.changed(change)
+
+    def _blame(self, held: Held, outcome: Outcome) -> Outcome:
+        """Whose fault a systemic failure is: the target's, unless this batch failed, others went through, and it
+        failed again. Then it is the batch's own (RETRY), and must not make a target look down that is well."""
+        acks = sum(self._counters.acks)
+        own = not outcome.unreachable and held.acks_at_failure is not None and held.acks_at_failure < acks
+        held.acks_at_failure = acks
+        held.excused = not own
+        return Outcome(Kind.RETRY, outcome.reason, detail=outcome.detail) if own else outcome
 
     # ── resting ─────────────────────────────────────────────────────────────────────────────────────────────────
 

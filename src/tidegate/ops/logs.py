@@ -37,6 +37,7 @@ class LineWriter:
         self._bytes = 0
         self._writing = False
         self._closed = False
+        self._given_up = False
         self._untold = 0
         self.dropped = 0
         self._changed = threading.Condition()
@@ -63,9 +64,10 @@ class LineWriter:
 
     def close(self, seconds: float = 1.0) -> None:
         """Flush and end the thread; gives up after ``seconds``. Lines put later are counted as dropped."""
-        self.flush(seconds)
+        flushed = self.flush(seconds)
         with self._changed:
             self._closed = True
+            self._given_up = not flushed
             self._changed.notify_all()
         self._thread.join(0.1)
 
@@ -93,7 +95,8 @@ class LineWriter:
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
-        while view:
+        # Once given up, the descriptor may be somebody else's by the time a stuck write returns.
+        while view and not self._given_up:
             try:
                 view = view[os.write(self._fd, view) :]
             except BlockingIOError:
@@ -134,6 +137,11 @@ def flush(seconds: float) -> None:
     """Wait at most so long until the lines logged so far are written: before a process ends without clean-up."""
     if _current is not None:
         _current.flush(seconds)
+
+
+def dropped() -> int:
+    """Lines given up so far because nobody read them quickly enough."""
+    return 0 if _current is None else _current.dropped
 
 
 def configure(
@@ -207,11 +215,11 @@ def _plain_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _masker(secrets: Iterable[str]) -> Processor:
-    # As they are and as JSON writes them; longest first, so that no secret's tail stays behind a shorter one.
+    # As they are, as JSON and as Python write them; longest first, so that no secret's tail stays behind a shorter one.
     forms = {
         form
         for secret in secrets
-        for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
+        for form in (secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1])
     }
     ordered = sorted((form for form in forms if form), key=len, reverse=True)
 

@@ -45,13 +45,13 @@ class StdoutSink:
         await written
         return ACKNOWLEDGED
 
-    async def close(self) -> None:
-        """Waits up to a second for what was handed over; a reader that has stopped is left alone."""
+    async def close(self, patience_seconds: float = _CLOSE_WAIT_SECONDS) -> None:
+        """Waits for what was handed over, but not for ever: a reader that has stopped is left alone."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
         self._jobs.put(None)
-        await asyncio.to_thread(thread.join, _CLOSE_WAIT_SECONDS)
+        await asyncio.to_thread(thread.join, patience_seconds)
 
     def _write_jobs(self) -> None:
         assert self._loop is not None

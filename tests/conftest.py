@@ -1,0 +1,28 @@
+"""What every test may ask for: brokers, the app double, sidecar processes (tests/harness)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # makes tests/harness the package ``harness``
+
+from harness import install
+from harness.fixtures import broker, kafka, kafka_broker, scenes
+
+__all__ = ["broker", "kafka", "kafka_broker", "pytest_report_header", "scenes"]
+
+
+def pytest_report_header() -> str | None:
+    """Says at the top what the skips at the bottom will be about."""
+    reason = install.unavailable()
+    return None if reason is None else f"TESTS ON A REAL KAFKA WILL NOT RUN: {reason}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``-m "not kafka"`` leaves out whatever needs the real one."""
+    for item in items:
+        if {"kafka", "kafka_broker"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.kafka)

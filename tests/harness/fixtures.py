@@ -1,0 +1,87 @@
+"""pytest fixtures: ``kafka`` (a real one for the whole run), ``broker`` (each kind in turn), ``scenes``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import install
+from harness.kafka import KafkaServer
+from harness.scene import Broker, Scene
+from harness.topics import create_topic
+from tidegate.broker.embedded import EmbeddedBroker
+
+Scenes = Callable[..., Scene]
+
+REAL = pytest.param("kafka", marks=pytest.mark.kafka)
+
+
+def require_java() -> None:
+    """Skips a test that needs its own broker where there cannot be one; in CI that is a failure."""
+    reason = install.unavailable()
+    if reason is not None:
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(f"CI=true, but {reason}", pytrace=False)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """Bootstrap servers of a real Kafka: ``TIDEGATE_TEST_KAFKA`` where it is set, else one started for this run."""
+    running = os.environ.get("TIDEGATE_TEST_KAFKA")
+    if running:
+        yield running
+        return
+    require_java()
+    with KafkaServer() as server:
+        yield server.bootstrap_servers
+
+
+def real_broker(servers: str) -> Broker:
+    """The ``Broker`` face of a real Kafka."""
+    return Broker(servers, True, lambda name, partitions, config: create_topic(servers, name, partitions, config))
+
+
+def embedded_broker(embedded: EmbeddedBroker) -> Broker:
+    """The ``Broker`` face of an embedded one."""
+    return Broker(embedded.bootstrap_servers, False, lambda name, count, _: embedded.create_topic(name, count))
+
+
+@pytest.fixture
+def kafka_broker(kafka: str) -> Broker:
+    """The real broker, for tests that the embedded one cannot serve."""
+    return real_broker(kafka)
+
+
+@pytest.fixture(params=["embedded", REAL])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """Each kind of broker in turn: the same test on both."""
+    if request.param == "kafka":
+        yield real_broker(request.getfixturevalue("kafka"))
+        return
+    with EmbeddedBroker() as embedded:
+        yield embedded_broker(embedded)
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Iterator[Scenes]:
+    """Makes scenes that end with the test. What their sidecars said last is shown when the test fails."""
+    with ExitStack() as stack:
+        made: list[Path] = []
+
+        def make(broker: Broker, **more: Any) -> Scene:
+            directory = tmp_path / str(len(made))
+            made.append(directory)
+            directory.mkdir()
+            return stack.enter_context(Scene(broker, directory, **more))
+
+        yield make
+        for directory in made:
+            for path in sorted(directory.glob("*.err")) + sorted(directory.glob("*.out")):
+                lines = path.read_text(errors="replace").splitlines()[-40:]
+                print("\n".join([f"--- {directory.name}/{path.name}", *lines]))
