@@ -14,6 +14,11 @@ from typing import Any
 
 import pytest
 
+from tidegate.demo import main
+from tidegate.demo.children import Child
+
+from .lossy_shop import LOSES_EVERY
+
 COUNTERS = {"polled", "delivered", "deferred", "sampled", "expired", "dead_lettered", "discarded"}
 MARK = "TEST_DEMO_MARK"  # in the environment of the demo and of everything it starts
 
@@ -114,6 +119,23 @@ def test_what_the_shop_cannot_take_in_time_is_held_in_kafka(demos: list[Demo]) -
         assert row["offered"] == row["delivered"] + row["held"]
     assert "still in Kafka" in " ".join(err.split())
     assert "LOST" not in err
+
+
+def test_a_loss_would_be_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def child(name: str, module: list[str], *more: Any) -> Child:
+        return Child(name, ["lossy_shop", *module[1:]] if module[0] == "tidegate.demo.shop" else module, *more)
+
+    monkeypatch.setattr(main, "Child", child)
+    monkeypatch.setattr(main, "GRACE_SECONDS", 2.0)  # it waits for events that never come
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    assert main.run(main.DemoOptions(seconds=2, surge=3, json=True)) == 1
+    out, err = capsys.readouterr()
+    total = 0
+    for row in summary_of(out)["classes"].values():
+        assert row["held"] == 0
+        total += row["offered"] - row["delivered"]
+    assert total == (300 * 2 + 200 + 1) // LOSES_EVERY
+    assert "events were LOST" in err
 
 
 @needs_proc
