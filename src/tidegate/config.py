@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         le=3600,
         allow_inf_nan=False,
     )
-    simd: Literal["auto", "scalar", "sse2", "sse42", "avx2", "neon"] | None = _setting(
+    simd: Literal["auto", "scalar", "sse2", "sse42", "avx2", "avx512", "neon"] | None = _setting(
         None, "Limits", "", "Force one form of the JSON scanner; left out, the fastest that the processor has."
     )
 
