@@ -22,7 +22,7 @@ def main() -> int:
     except TidegateError as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:  # before the command line took care of it
+    except KeyboardInterrupt:  # while it imported; the commands handle their own
         return 1
     return 0
 

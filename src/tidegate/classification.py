@@ -26,8 +26,12 @@ def rule_table(settings: Settings) -> RuleTable:
     Raises:
         RuleError: a rule or a type field cannot be understood, or two classes claim the same rule.
     """
-    from tidegate.core.rules import RuleTable
-    from tidegate.errors import RuleError
+    from tidegate.errors import ConfigError, RuleError
+
+    try:
+        from tidegate.core.rules import RuleTable
+    except ValueError as error:  # of the scanner: this processor cannot do it
+        raise ConfigError(f"TIDEGATE_SIMD: {error}", code="simd", hint="Unset it: the best is chosen then.") from None
     from tidegate.vocabulary import resolve_rules
 
     lists = {**settings.rule_overrides, "type_fields": settings.type_fields}

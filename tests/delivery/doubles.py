@@ -37,6 +37,7 @@ class FakeDispatcher:
         self.taken: list[FakeBatch] = []
         self.settled: list[FakeBatch] = []
         self.discarded: list[FakeBatch] = []
+        self.news = asyncio.Event()  # something was settled
         self._open: set[FakeBatch] = set()  # taken, without an end
         self._clock = clock
 
@@ -67,6 +68,7 @@ class FakeDispatcher:
     def settle(self, batch: Any, /) -> None:
         self._ends(batch)
         self.settled.append(batch)
+        self.news.set()
 
     def discard(self, batch: Any, /) -> int:
         self._ends(batch)

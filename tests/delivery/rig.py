@@ -25,8 +25,9 @@ class Rig:
     async def settle(self, count: int | None = None, within: float = 600.0) -> None:
         """Waits until so many (default: all) batches are settled."""
         async with asyncio.timeout(within):
-            while len(self.source.settled) < (len(self.source.put) if count is None else count):  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+            while len(self.source.settled) < (len(self.source.put) if count is None else count):
+                self.source.news.clear()
+                await self.source.news.wait()
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()

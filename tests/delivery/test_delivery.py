@@ -228,6 +228,44 @@ def test_the_target_is_down_for_five_seconds(fault: Outcome, seed: int) -> None:
 
 
 @in_virtual_time
+async def test_what_was_held_goes_out_as_soon_as_the_target_is_back() -> None:
+    """However long its own backoff has become meanwhile."""
+    sink = ScriptedSink(lambda batch, now: BROKEN if now < 300 else ACKNOWLEDGED)
+    async with rig(sink, concurrency=4, inflight_bytes=1000, rng=LongestWait()) as r:
+        r.source.add(BULK, 10)
+        r.delivery.wake()
+        await r.settle()
+        assert max(b.attempts for b in r.source.put) > 8  # 25 s and more
+        first = next(t for t, b in sink.sent if t >= 300)
+        assert r.now() - first < 0.1
+
+
+@in_virtual_time
+async def test_critical_is_the_first_probe_of_every_outage() -> None:
+    healthy = [(1.0, 2.0)]
+
+    def script(batch: FakeBatch, now: float) -> Outcome:
+        if not any(start <= now < end for start, end in healthy):
+            return BROKEN
+        return BAD if batch.klass == CRITICAL else ACKNOWLEDGED
+
+    async with rig(ScriptedSink(script), concurrency=1, rng=LongestWait()) as r:
+        r.source.add(CRITICAL)
+        r.source.add(BULK)
+        r.delivery.wake()
+        await asyncio.sleep(1.99)
+        assert [b.name for b in r.source.settled] == ["b1"]
+        assert r.delivery.stats().target is TargetState.OPEN
+        await asyncio.sleep(0.02)
+        r.source.add(BULK)
+        r.delivery.wake()
+        await asyncio.sleep(1.0)
+        assert [b.name for t, b in r.sink.sent if t > 2.0][:2] == ["b2", "c0"]
+        healthy.append((3.5, 1e9))
+        await r.settle(2)
+
+
+@in_virtual_time
 async def test_critical_is_the_probe_even_if_it_came_later() -> None:
     sink = ScriptedSink(lambda batch, now: REFUSED if now < 10 else ACKNOWLEDGED)
     async with rig(sink, concurrency=2) as r:
@@ -448,7 +486,7 @@ async def test_a_flapping_target_does_not_flood_the_log() -> None:
         r.delivery.wake()
         await asyncio.sleep(60)
         changes = sum(fields.get("changes", 1) for *_, event, fields in r.log.lines if event.startswith("target"))
-    assert len(r.log.lines) <= 60 + 60 / 30 + 2
+    assert len(r.log.lines) <= 5 + 60 + 3  # and three about refused batches
     assert changes > 2 * len(r.log.lines), "the script does not flap: this shows nothing"
 
 
@@ -496,6 +534,26 @@ async def test_the_blackhole_swallows_all_and_the_loop_lives() -> None:
     assert {b.attempts for b in source.put} == {1}
     assert max(b - a for a, b in pairwise(turns)) <= 25
     assert [(s.sends, s.acks) for s in delivery.stats().classes] == [(250, 250)] * 4
+
+
+@in_virtual_time
+async def test_a_sink_that_never_waits_does_not_keep_the_loop() -> None:
+    class Hasty(ScriptedSink):
+        async def send(self, batch: FakeBatch, /) -> Outcome:  # type: ignore[override]
+            return ACKNOWLEDGED
+
+    async with rig(Hasty(), concurrency=2) as r:
+        r.source.add(BULK, 1000)
+        turns: list[int] = []
+
+        async def turn() -> None:
+            while len(r.source.settled) < 1000:
+                turns.append(len(r.source.settled))
+                await asyncio.sleep(0)
+
+        r.delivery.wake()
+        await turn()
+        assert max(b - a for a, b in pairwise(turns)) <= 64
 
 
 @in_virtual_time

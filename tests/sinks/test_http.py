@@ -42,7 +42,7 @@ async def outcome_of(answer: Answer, **options: float) -> Outcome:
 async def test_the_request_as_the_target_sees_it() -> None:
     batch = PlainBatch(b'{"n":1}\n{"n":2}\n', records=2)
     async with raw_server(says(OK, close=False)) as server:
-        url = f"http://127.0.0.1:{server.port}/a%2Fb/%20c/?q=%2B+1&x=a%20b#part"
+        url = f"http://127.0.0.1:{server.port}/a%2fb/%7Euser/%20c//?q=%2B+1&x=a%20b#part"
         sink = open_sink(url, SinkOptions(headers={"Authorization": "Bearer s3cret"}))
         await sink.start()
         assert (await sink.send(batch)).kind is Kind.ACK
@@ -50,7 +50,7 @@ async def test_the_request_as_the_target_sees_it() -> None:
     [exchange] = server.requests
     line, *rest = exchange.head.decode().removesuffix("\r\n\r\n").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in rest)}
-    assert line == "POST /a%2Fb/%20c/?q=%2B+1&x=a%20b HTTP/1.1"
+    assert line == "POST /a%2fb/%7Euser/%20c//?q=%2B+1&x=a%20b HTTP/1.1"
     assert exchange.body == batch.body
     assert len(headers) == len(rest)
     assert headers == {

@@ -7,42 +7,15 @@ to use; it is read once, at import.
 import os
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint16_t, uint32_t
+from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
 
 
-cdef extern from "tg_scan.h" nogil:
-    enum:
-        TG_SCAN_MAX_FIELDS
-        TG_SCAN_OK
-        TG_SCAN_ENOMEM
-        TG_SCAN_STRUCTURE
-        TG_SCAN_GRAMMAR
-        TG_SCAN_ABSENT
-        TG_SCAN_STRING
-    ctypedef int tg_scan_status
-    ctypedef int tg_scan_level
-    ctypedef struct tg_scan_value:
-        const uint8_t *ptr
-        uint32_t len
-        uint8_t kind
-        uint8_t escaped
-    ctypedef struct tg_scan_info:
-        uint32_t error_pos
-        uint32_t flags
-    ctypedef struct tg_scan_plan:
-        pass
-    tg_scan_status tg_scan_plan_new(const char *const *pointers, const size_t *lens, size_t n,
-                                    tg_scan_plan **out) noexcept
-    void tg_scan_plan_free(tg_scan_plan *plan) noexcept
-    tg_scan_status tg_scan(const tg_scan_plan *plan, const uint8_t *doc, size_t len, tg_scan_level level,
-                           tg_scan_value *out, tg_scan_info *info) noexcept
-    size_t tg_scan_unescape(const uint8_t *src, size_t len, uint8_t *dst) noexcept
-    int tg_scan_use(const char *name) noexcept
-    const char *tg_scan_using() noexcept
-    int tg_scan_implementations(const char **names, int room) noexcept
-    const char *tg_scan_status_name(tg_scan_status status) noexcept
-
+from tidegate.core.csrc cimport (
+    TG_SCAN_ABSENT, TG_SCAN_ENOMEM, TG_SCAN_GRAMMAR, TG_SCAN_MAX_FIELDS, TG_SCAN_OK, TG_SCAN_STRUCTURE, tg_scan,
+    tg_scan_implementations, tg_scan_info, tg_scan_level, tg_scan_plan, tg_scan_plan_free, tg_scan_plan_new,
+    tg_scan_status, tg_scan_status_name, tg_scan_unescape, tg_scan_use, tg_scan_using, tg_scan_value,
+)
 
 HAS_NEWLINE = 1
 HAS_BOM = 2
@@ -140,5 +113,5 @@ cdef object _value(const tg_scan_value *value):
 
 
 _wanted = os.environ.get("TIDEGATE_SIMD", "")
-if _wanted:
+if _wanted not in ("", "auto"):
     use(_wanted)

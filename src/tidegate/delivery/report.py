@@ -13,7 +13,7 @@ from tidegate.sinks.pacing import Change, Pacing, TargetState
 from tidegate.types import CLASSES
 
 REMINDER_SECONDS = 30.0
-_QUIET_SECONDS = 1.0
+_BURST_LINES = 5.0  # and one more each second
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Log(Protocol):
 class TargetLog:
     """One line per change of the target's state and a reminder every 30 s while it is not open; never one per batch.
 
-    A target that changes faster than once a second gets one line a second, with the number of changes in it.
+    A target that goes on changing faster than once a second gets one line a second, with the number of changes in it.
     Refused batches (a 4xx about the batch) leave the target open: they too get a line, at most every 30 s.
     """
 
@@ -114,7 +114,8 @@ class TargetLog:
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._said_at = float("-inf")
+        self._lines = _BURST_LINES  # that may be said at once
+        self._counted_at = clock()
         self._changes = 0
         self._detail = ""
         self._refused: Counter[str] = Counter()
@@ -124,11 +125,11 @@ class TargetLog:
         """The state changed."""
         self._changes += 1
         self._detail = change.detail
-        quiet = self._said_at + _QUIET_SECONDS - self._clock()
-        if quiet > 0:
-            self._after(quiet)
-        else:
+        lines = self._lines_now()
+        if lines >= 1.0:
             self._say()
+        elif self._changes == 1:
+            self._after(1.0 - lines)
 
     def refused(self, reason: str) -> None:
         """The target refused a batch, and is well."""
@@ -146,6 +147,8 @@ class TargetLog:
 
     def _say(self) -> None:
         pacing, now = self._pacing, self._clock()
+        if self._changes:
+            self._lines, self._counted_at = self._lines_now() - 1.0, now
         fields: dict[str, Any] = {"reason": pacing.reason}
         if self._detail:
             fields["detail"] = self._detail
@@ -155,13 +158,15 @@ class TargetLog:
             fields["changes"] = self._changes
         event = f"target {'still ' if self._changes == 0 else ''}{pacing.state}"
         self._changes = 0
-        self._said_at = now
         if pacing.state is TargetState.OPEN:
             self._log.info(event, **fields)
             self._stop_timer()
         else:
             self._log.warning(event, **fields)
             self._after(REMINDER_SECONDS)
+
+    def _lines_now(self) -> float:
+        return min(_BURST_LINES, self._lines + self._clock() - self._counted_at)
 
     def _after(self, seconds: float) -> None:
         self._stop_timer()
