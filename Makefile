@@ -62,7 +62,7 @@ lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, 
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@git ls-files '*.pyx' '*.pxd' | xargs -r $(BIN)/cython-lint
+	@git ls-files '*.pyx' '*.pxd' | PATH="$(CURDIR)/$(BIN):$$PATH" xargs -r $(BIN)/cython-lint  # it calls pycodestyle
 	@git ls-files 'csrc/*.c' 'csrc/*.h' | xargs -r $(BIN)/clang-format --dry-run --Werror
 	@$(BIN)/lint-imports --no-cache
 
