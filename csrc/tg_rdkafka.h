@@ -112,6 +112,7 @@ typedef struct {
       (rd_kafka_topic_partition_list_t * list, const char *topic, int32_t partition))                            \
     X(int32_t, subscribe, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *topics))                      \
     X(int32_t, assign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions))                     \
+    X(int32_t, assignment, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t **partitions))                      \
     X(rd_kafka_error_t *, incremental_assign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions)) \
     X(rd_kafka_error_t *, incremental_unassign,                                                                  \
       (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions))                                      \

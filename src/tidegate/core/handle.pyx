@@ -309,6 +309,7 @@ cdef class Handle:
     cdef void _repair(self) noexcept nogil:
         """Partitions whose position was out of range start again at what Kafka still has."""
         cdef rd_kafka_topic_partition_list_t *list
+        cdef rd_kafka_topic_partition_list_t *now
         cdef tg_lane *lane
         cdef int i, p
         for i in range(self.intake.lane_count):
@@ -324,6 +325,11 @@ cdef class Handle:
             if list.cnt:
                 # A seek cannot mend this (_STATE); leaving and joining the assignment does.
                 self._adopt(list, False)
+                # librdkafka's thread clears the forward when it comes to the order to stop, some time after the
+                # call above returned. An answer to a later question says that it has: forwarding before would leave
+                # the partition silent for good.
+                if self.rk.assignment(self.client, &now) == TG_RK_ERR_OK:
+                    self.rk.topic_partition_list_destroy(now)
                 for p in range(list.cnt):
                     list.elems[p].offset = TG_RK_OFFSET_BEGINNING
                     list.elems[p].err = 0

@@ -86,6 +86,7 @@ cdef extern from "tg_rdkafka.h" nogil:
                                                                 int32_t) noexcept nogil
         int32_t (*subscribe)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *) noexcept nogil
         int32_t (*assign)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *) noexcept nogil
+        int32_t (*assignment)(rd_kafka_t *, rd_kafka_topic_partition_list_t **) noexcept nogil
         rd_kafka_error_t *(*incremental_assign)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *) noexcept nogil
         rd_kafka_error_t *(*incremental_unassign)(rd_kafka_t *,
                                                   const rd_kafka_topic_partition_list_t *) noexcept nogil
