@@ -25,7 +25,9 @@ scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=12)
 )
 documents = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4), max_leaves=8
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=8,
 )
 
 
@@ -42,7 +44,9 @@ def values(draw: st.DrawFn) -> bytes:
 
 
 blanks = st.text(" \t\r\n", max_size=3).map(str.encode)
-anything = st.one_of(st.binary(max_size=20), st.sampled_from([b"{", b"[1,]", b"1 2", b'"\x01"', b"\xff", b'{"a":1}}', b"nul"]))
+anything = st.one_of(
+    st.binary(max_size=20), st.sampled_from([b"{", b"[1,]", b"1 2", b'"\x01"', b"\xff", b'{"a":1}}', b"nul"])
+)
 
 
 def parsed(value: bytes | None) -> object:
@@ -124,7 +128,9 @@ def name(raw: bytes) -> str:
 
 
 raw_text = st.one_of(
-    st.binary(max_size=9), st.text(max_size=9).map(lambda t: t.encode("utf-8", "replace")), st.sampled_from([b'"\\', b"\x00\x1f\x7f"])
+    st.binary(max_size=9),
+    st.text(max_size=9).map(lambda t: t.encode("utf-8", "replace")),
+    st.sampled_from([b'"\\', b"\x00\x1f\x7f"]),
 )
 header_lists = st.lists(st.tuples(raw_text, st.none() | raw_text), max_size=5)
 
@@ -140,7 +146,10 @@ header_lists = st.lists(st.tuples(raw_text, st.none() | raw_text), max_size=5)
     st.integers(0, 2**31 - 1),
 )
 def test_an_envelope_holds_every_part(
-    records: list[tuple[bytes, bytes | None, list[tuple[bytes, bytes | None]], int]], klass: int, start: int, partition: int
+    records: list[tuple[bytes, bytes | None, list[tuple[bytes, bytes | None]], int]],
+    klass: int,
+    start: int,
+    partition: int,
 ) -> None:
     flow = Flow("envelope", topics=("a.b-C_9",))
     flow.slot("a.b-C_9", partition, start)
@@ -208,7 +217,9 @@ def test_escapes_make_the_longest_line() -> None:
             flow = Flow("envelope", topics=("t" * 249,))
             flow.slot("t" * 249, 2**31 - 1, (1 << 62) - 1)
             for value in (b"\xff", b"", b"\xff" * 1000):
-                flow.add(0, value, topic="t" * 249, partition=2**31 - 1, key=key, headers=headers, timestamp_ms=2**63 - 1)
+                flow.add(
+                    0, value, topic="t" * 249, partition=2**31 - 1, key=key, headers=headers, timestamp_ms=2**63 - 1
+                )
             for line in one_batch(flow).body.splitlines():
                 json.loads(line)
 
@@ -233,7 +244,9 @@ def read_offsets(header: str) -> list[tuple[str, int, int]]:
 
 
 moves = st.lists(
-    st.tuples(st.sampled_from(["orders", "a.b_c-1"]), st.integers(0, 2), st.sampled_from([0, 0, 0, 0, 1, 9, 10, 12345])),
+    st.tuples(
+        st.sampled_from(["orders", "a.b_c-1"]), st.integers(0, 2), st.sampled_from([0, 0, 0, 0, 1, 9, 10, 12345])
+    ),
     min_size=1,
     max_size=60,
 )

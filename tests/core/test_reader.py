@@ -127,7 +127,9 @@ def test_start_matters_only_without_a_committed_offset(broker: EmbeddedBroker) -
 
 def test_classes_and_irregular_records_are_counted(broker: EmbeddedBroker) -> None:
     servers = broker.bootstrap_servers
-    produce(servers, "orders", [b'{"type":"purchase"}', b'{"type":"scroll"}', b'{"type":"odd"}', b"{", b'{"type":"view"}'])
+    produce(
+        servers, "orders", [b'{"type":"purchase"}', b'{"type":"scroll"}', b'{"type":"odd"}', b"{", b'{"type":"view"}']
+    )
     produce(servers, "critical.orders", [b"1"], 0)
     with Member([(properties(servers), ["orders", "critical.orders"])]) as member:
         member.deliver_count(6)
@@ -365,7 +367,9 @@ def test_a_position_before_the_log_goes_on_at_its_start(broker: EmbeddedBroker) 
         assert batch is not None
         member.settle(batch)
     count = 3 * PARTITION_CAPACITY_BYTES // 1000
-    produce(servers, "evicting", [b'"%s"' % (b"x" * 1000)] * count, 1)  # the embedded broker forgets its oldest message sets
+    produce(
+        servers, "evicting", [b'"%s"' % (b"x" * 1000)] * count, 1
+    )  # the embedded broker forgets its oldest message sets
     low, high = _watermarks(servers, "evicting", 1)
     assert 3 < low < high == count + 10
     with Member([(properties(servers), ["evicting"])], max_records=5000) as member:

@@ -131,7 +131,9 @@ def test_holding_is_derived_anew_and_the_carry_is_cleared(broker: EmbeddedBroker
     with Member([(properties(servers), ["orders"])], rings=24 * 16384) as first:
         first.wait_until(lambda: first.holds().get("orders") == "ring")
         before = first.buffered()
-        in_hand = {(row[0], row[1]) for row in first.ledger.partitions() if 0 < row[2] < 400}  # begun, not all in the ring
+        in_hand = {
+            (row[0], row[1]) for row in first.ledger.partitions() if 0 < row[2] < 400
+        }  # begun, not all in the ring
         with Member([(properties(servers), ["orders"])]) as second:
             first.wait_until(lambda: shared([first, second]))
             first.wait_until(lambda: first.holds()["orders"] == "ring")  # the ring is as full as it was
