@@ -17,6 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 MODE := $(if $(filter-out 0,$(TIDEGATE_DEBUG)),debug,release)
 NATIVE := $(wildcard src/tidegate/core/*.pyx src/tidegate/core/*.pxd csrc/*.c csrc/*.h) setup.py
 ASAN := build/asan
+SANITIZERS := address,undefined
 BENCH_JSON ?= build/bench/micro.json
 
 # $(call quietly,what,commands): one line, and the commands' output only if they fail.
@@ -42,7 +43,7 @@ debug: ## the native core with assertions and bounds checks (make test TIDEGATE_
 	@$(MAKE) build TIDEGATE_DEBUG=1
 
 asan: build $(VENV)/.dev ## the native core's tests under AddressSanitizer and UBSan
-	$(call quietly,Building with sanitizers,TIDEGATE_SANITIZE=address,undefined $(BIN)/python setup.py -q build --build-base $(ASAN)/base --build-lib $(ASAN)/lib)
+	$(call quietly,Building with sanitizers,TIDEGATE_SANITIZE=$(SANITIZERS) $(BIN)/python setup.py -q build --build-base $(ASAN)/base --build-lib $(ASAN)/lib)
 	@preload="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)"; \
 	env LD_PRELOAD="$$preload" PYTHONPATH=$(ASAN)/lib PYTHONMALLOC=malloc TIDEGATE_TEST_SANITIZED=1 \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
@@ -59,12 +60,14 @@ bench: build $(VENV)/.dev ## benchmarks of the parts; results as JSON in BENCH_J
 	@exec $(BIN)/python -m pytest benchmarks/micro -o python_files='bench_*.py' --benchmark-only --benchmark-json=$(BENCH_JSON) $(ARGS)
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@git ls-files '*.pyx' '*.pxd' | xargs -r $(BIN)/cython-lint
-	@git ls-files 'csrc/*.c' 'csrc/*.h' | xargs -r $(BIN)/clang-format --dry-run --Werror
-	@$(BIN)/lint-imports --no-cache
+	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	try ruff check .; \
+	try ruff format --check .; \
+	try mypy; \
+	try xargs -r cython-lint < <(git ls-files '*.pyx' '*.pxd'); \
+	try xargs -r clang-format --dry-run --Werror < <(git ls-files 'csrc/*.c' 'csrc/*.h'); \
+	try lint-imports --no-cache; \
+	exit $$failed
 
 format: $(VENV)/.dev ## ruff and clang-format, in place
 	@$(BIN)/ruff check -q --fix . || true

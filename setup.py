@@ -17,7 +17,7 @@ DEBUG = os.environ.get("TIDEGATE_DEBUG", "") not in ("", "0")
 SANITIZE = os.environ.get("TIDEGATE_SANITIZE", "")
 CHECKED = DEBUG or bool(SANITIZE)
 
-compile_args = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type"]
+compile_args = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-sign-compare"]
 link_args: list[str] = []
 if SANITIZE:
     # Python's own flags carry -fwrapv, which would hide signed overflow from UBSan.

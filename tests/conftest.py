@@ -10,9 +10,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # makes tests/harness the package ``harness``
 
 from harness import install
-from harness.fixtures import broker, kafka, kafka_broker, scenes
+from harness.fixtures import apps, broker, kafka, kafka_broker, scenes
 
-__all__ = ["broker", "kafka", "kafka_broker", "pytest_report_header", "scenes"]
+__all__ = ["apps", "broker", "kafka", "kafka_broker", "pytest_report_header", "scenes"]
 
 
 def pytest_report_header() -> str | None:

@@ -205,7 +205,7 @@ def test_a_faulty_value_from_a_file_is_not_repeated(tmp_path: Path) -> None:
         ("SINK_URL", "gopher://x", "unknown kind of target"),
         ("TOPICS", "a b", "a topic that Kafka does not allow"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka:port", "not host:port"),
-        ("SIMD", "mmx", "is not one of auto, scalar, sse2, sse42, avx2, neon"),
+        ("SIMD", "mmx", "is not one of auto, scalar, sse2, sse42, avx2, avx512, neon"),
         ("MAX_UNCOMMITTED_RECORDS", "10", "at least 1024 records per partition"),
     ],
 )

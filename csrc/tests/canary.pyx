@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Errs on purpose, only in sanitized builds: a sanitizer that lets these pass has not been looking at the rest either."""
+"""Errs on purpose, only in sanitized builds: a sanitizer that lets these pass did not look at the rest either."""
 
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, malloc

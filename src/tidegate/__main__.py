@@ -22,6 +22,8 @@ def main() -> int:
     except TidegateError as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:  # while it imported; the commands handle their own
+        return 1
     return 0
 
 

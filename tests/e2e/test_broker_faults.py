@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from harness import fixtures
 from harness.fixtures import Scenes, embedded_broker, real_broker
 from harness.kafka import KafkaServer
@@ -14,6 +16,7 @@ OFFSET_COMMIT = 8  # ApiKey
 COORDINATOR_ERRORS = (14, 15, 16)  # loading, not available, not the coordinator
 
 
+@pytest.mark.kafka
 def test_kill_9_of_the_broker(scenes: Scenes) -> None:
     fixtures.require_java()
     with KafkaServer() as server:
@@ -55,8 +58,9 @@ def test_a_broker_that_is_down_for_a_while(scenes: Scenes) -> None:
 def test_commits_that_fail_are_tried_again(scenes: Scenes) -> None:
     with EmbeddedBroker() as embedded:
         scene = scenes(embedded_broker(embedded))
-        embedded.push_errors(OFFSET_COMMIT, *COORDINATOR_ERRORS * 3)
-        sidecar = scene.sidecar()
+        embedded.push_errors(OFFSET_COMMIT, *COORDINATOR_ERRORS)
+        # Each error sends the client looking for its coordinator, without heartbeats: 3 s would not be enough.
+        sidecar = scene.sidecar(kafka_session_timeout_ms=10_000)
         scene.produce(1000)
         scene.wait_settled(sidecar)
         sidecar.stop(15)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.fixtures import Scenes
@@ -14,7 +16,7 @@ KINDS = {"ndjson": "application/x-ndjson", "json": "application/json", "envelope
 def test_batches_keep_their_limits_and_say_what_they_hold(broker: Broker, scenes: Scenes, form: str) -> None:
     scene = scenes(broker)
     scene.produce(1500)
-    limits = {"batch_max_records": 60, "batch_max_bytes": 9000}
+    limits: dict[str, Any] = {"batch_max_records": 60, "batch_max_bytes": 9000}
     scene.sidecar("--until-end", format=form, **limits).finish()
     scene.judge(classes=event_class)
     requests = scene.app.requests()

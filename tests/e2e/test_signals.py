@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from harness.fixtures import Scenes
 from harness.scene import Broker, event_class
@@ -12,7 +13,7 @@ def test_sigterm_drains_and_nothing_comes_twice(broker: Broker, scenes: Scenes) 
     scene = scenes(broker)
     scene.produce(2000)
     scene.app.mode(ms_per_event=1, workers=2)
-    settings = {"batch_max_records": 50, "drain_seconds": 5, "kafka_session_timeout_ms": 6000}
+    settings: dict[str, Any] = {"batch_max_records": 50, "drain_seconds": 5, "kafka_session_timeout_ms": 6000}
     sidecar = scene.sidecar("--summary", **settings)
     scene.wait_events(sidecar, 200)
     sidecar.stop(20)

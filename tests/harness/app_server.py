@@ -1,7 +1,7 @@
 """The app double's process: ``python -m harness.app_server LOG``; prints its ports as one JSON line when it serves.
 
 Takes POST on every path of its own port, and orders on the control port: ``POST /mode`` with a Mode as JSON,
-``GET /stats``. The log is the truth; the statistics are for waiting.
+``POST /log`` to begin anew in another file, ``GET /stats``. The log is the truth; the statistics are for waiting.
 """
 
 from __future__ import annotations
@@ -48,21 +48,31 @@ class Mode:
     containing: str = ""
 
 
+@dataclass(slots=True)
+class Tally:
+    """One test's log and counts; requests that outlive the test stay with it."""
+
+    log: Log
+    requests: int = 0
+    logged: int = 0
+    events: int = 0
+    busy: int = 0
+    max_busy: int = 0
+    acknowledged: set[str] = field(default_factory=set)
+
+
 class Shop:
     """The double's state and its handlers."""
 
     def __init__(self, log: Log, port: int) -> None:
-        self.log = log
         self.port = port
-        self.mode = Mode()
         self.changed = asyncio.Event()
-        self.workers = asyncio.Semaphore(1)
         self.site: web.TCPSite | None = None
-        self.number = self.requests = self.busy = self.max_busy = 0
-        self.acknowledged: set[str] = set()
-        self.events = 0
         self.connections: set[asyncio.Transport] = set()
         self.runner: web.AppRunner
+        self.tally = Tally(log)
+        self.mode = Mode()
+        self.workers = asyncio.Semaphore(1)
 
     async def start(self) -> None:
         app = web.Application(client_max_size=1 << 28)
@@ -83,6 +93,14 @@ class Shop:
         await self.enter(mode)
         return web.json_response({})
 
+    async def set_log(self, request: web.Request) -> web.Response:
+        """The next test's turn: nobody may still be connected to the last one's."""
+        path = Path(json.loads(await request.text())["path"])
+        await self.enter(Mode("down"))
+        self.tally = Tally(Log(path, self.tally.log.fsync))
+        await self.enter(Mode())
+        return web.json_response({})
+
     async def enter(self, mode: Mode) -> None:
         self.mode = mode
         self.workers = asyncio.Semaphore(mode.workers)
@@ -98,29 +116,24 @@ class Shop:
             self.connections.clear()
 
     async def stats(self, _: web.Request) -> web.Response:
-        return web.json_response(
-            {
-                "requests": self.requests,
-                "events": self.events,
-                "distinct": len(self.acknowledged),
-                "busy": self.busy,
-                "max_busy": self.max_busy,
-            }
-        )
+        tally = self.tally
+        counts = {name: getattr(tally, name) for name in ("requests", "events", "busy", "max_busy")}
+        return web.json_response(counts | {"distinct": len(tally.acknowledged)})
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
         transport = request.transport
         if transport is not None:
             self.connections.add(transport)
-        self.busy += 1
-        self.max_busy = max(self.max_busy, self.busy)
+        tally = self.tally
+        tally.requests += 1
+        tally.busy += 1
+        tally.max_busy = max(tally.max_busy, tally.busy)
         try:
-            return await self.answer(request)
+            return await self.answer(request, tally)
         finally:
-            self.busy -= 1
+            tally.busy -= 1
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        self.requests += 1
+    async def answer(self, request: web.Request, tally: Tally) -> web.StreamResponse:
         mode = self.mode
         klass = request.headers.get("X-Tidegate-Class", "")
         if mode.classes and klass not in mode.classes:
@@ -143,10 +156,10 @@ class Shop:
             async with self.workers:
                 await asyncio.sleep(mode.ms_per_event * len(parsed.ids) / 1000)
         status = {"ok": 200, "refuse": mode.status}.get(mode.name)
-        self.number += 1
-        self.log.append(
+        tally.logged += 1
+        tally.log.append(
             Request(
-                number=self.number,
+                number=tally.logged,
                 time_ns=now,
                 klass=klass,
                 content_type=request.headers.get("Content-Type", ""),
@@ -162,8 +175,8 @@ class Shop:
             )
         )
         if status == 200:
-            self.acknowledged.update(parsed.ids)
-            self.events += len(parsed.ids)
+            tally.acknowledged.update(parsed.ids)
+            tally.events += len(parsed.ids)
         if mode.name == "hang-after":
             return await self.hang(request)
         if mode.name == "garbage":
@@ -212,6 +225,7 @@ async def serve(log: Path, fsync: bool) -> None:
     await shop.start()
     orders = web.Application()
     orders.router.add_post("/mode", shop.set_mode)
+    orders.router.add_post("/log", shop.set_log)
     orders.router.add_get("/stats", shop.stats)
     runner = web.AppRunner(orders, access_log=None)
     await runner.setup()

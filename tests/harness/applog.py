@@ -46,17 +46,14 @@ class Log:
     """Appends requests to a file, each with one ``write``: a reader never sees half a line once it ends in LF."""
 
     def __init__(self, path: Path, fsync: bool = False) -> None:
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._fsync = fsync
+        self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - as long as anybody may append
+        self.fsync = fsync
 
     def append(self, request: Request) -> None:
         """Writes a request; with ``fsync`` it is on the disk when this returns."""
-        os.write(self._fd, json.dumps(asdict(request), separators=(",", ":")).encode() + b"\n")
-        if self._fsync:
-            os.fsync(self._fd)
-
-    def close(self) -> None:
-        os.close(self._fd)
+        self._file.write(json.dumps(asdict(request), separators=(",", ":")).encode() + b"\n")
+        if self.fsync:
+            os.fsync(self._file.fileno())
 
 
 def read(path: Path) -> Iterator[Request]:

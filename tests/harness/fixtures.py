@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from harness import install
+from harness.apps import AppPool
 from harness.kafka import KafkaServer
 from harness.scene import Broker, Scene
 from harness.topics import create_topic
@@ -68,8 +69,16 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
         yield embedded_broker(embedded)
 
 
+@pytest.fixture(scope="session")
+def apps() -> Iterator[AppPool]:
+    """App doubles for the whole run."""
+    pool = AppPool()
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def scenes(tmp_path: Path) -> Iterator[Scenes]:
+def scenes(tmp_path: Path, apps: AppPool) -> Iterator[Scenes]:
     """Makes scenes that end with the test. What their sidecars said last is shown when the test fails."""
     with ExitStack() as stack:
         made: list[Path] = []
@@ -78,7 +87,7 @@ def scenes(tmp_path: Path) -> Iterator[Scenes]:
             directory = tmp_path / str(len(made))
             made.append(directory)
             directory.mkdir()
-            return stack.enter_context(Scene(broker, directory, **more))
+            return stack.enter_context(Scene(broker, directory, apps, **more))
 
         yield make
         for directory in made:

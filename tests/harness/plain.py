@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import hashlib
 import http.client
 import json
 import os
@@ -37,7 +38,6 @@ class Plain:
         self.fault = setting("PLAIN_FAULT")
         assert self.fault in FAULTS
         self.format = setting("FORMAT", "ndjson")
-        self.batch = int(setting("BATCH_MAX_RECORDS", "500"))
         self.until_end = until_end
         self.stopping = threading.Event()
         self.deadline = float("inf")
@@ -47,7 +47,7 @@ class Plain:
             "group.protocol": setting("GROUP_PROTOCOL", "classic"),
             "enable.auto.offset.store": False,
             "auto.commit.interval.ms": 1000,
-            "auto.offset.reset": "earliest",
+            "auto.offset.reset": setting("START", "earliest"),
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
             "fetch.queue.backoff.ms": 10,
@@ -101,7 +101,7 @@ class Plain:
         """Sends everything; False when the deadline after SIGTERM came first."""
         classes: dict[str, list[Message]] = {label: [] for label in LABELS}
         for message in messages:
-            label = self.classify(message.value())
+            label = self.classify(message)
             classes[label].append(message)
             self.counts[label]["polled"] += 1
             self.records += 1
@@ -110,76 +110,101 @@ class Plain:
                 del members[0]
             if self.fault == "swap":
                 members.reverse()
-            for kind, body, count in self.bodies(members, label):
+            for kind, some, body in self.batches(members):
                 shown = "bulk" if self.fault == "wrong-class" else label
                 for _ in range(2 if self.fault == "twice" else 1):
-                    if not self.send(kind, body, count, shown):
+                    if not self.send(kind, some, body, shown):
                         return False
-                self.counts[label]["delivered"] += count
+                self.counts[label]["delivered"] += len(some)
                 self.last = time.monotonic()
         return True
 
-    def classify(self, value: bytes | str | None) -> str:
-        try:
-            kind = json.loads(value or b"{}", parse_int=str)["event_type"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return "high"
+    def classify(self, message: Message) -> str:
+        kind: object = None
+        with contextlib.suppress(ValueError, TypeError, KeyError, RecursionError):
+            value = message.value() or b"{}"
+            kind = json.loads(value, parse_int=str)["event_type"]
+        for name, header in list(message.headers() or []):
+            if f"header:{name!s}" in setting("TYPE_FIELDS").split(",") and header:
+                words = [word for label in LABELS for word in setting(label.upper()).split(",")]
+                text = header.decode(errors="replace") if isinstance(header, bytes) else header
+                kind = text if text in words else kind
         return next((label for label in LABELS if kind in setting(label.upper()).split(",")), "high")
 
-    def bodies(self, messages: list[Message], label: str) -> Iterator[tuple[str, bytes, int]]:
-        lines: list[bytes] = []
+    def batches(self, messages: list[Message]) -> Iterator[tuple[str, list[Message], bytes]]:
+        """(content type, members, body), within the limits on records and bytes."""
+        limit = int(setting("BATCH_MAX_BYTES", "1048576"))
+        some: list[tuple[Message, bytes]] = []
         for message in messages:
             value = message.value() or b""
             assert isinstance(value, bytes)
             if self.fault != "leak" and not is_json(value):
-                yield "application/octet-stream", value, 1
+                yield "application/octet-stream", [message], value
                 continue
-            line = value.replace(b"\n", b" ") or b"null"
-            if self.format == "envelope":
-                head: dict[str, Any] = {
-                    "id": f"{message.topic()}/{message.partition()}/{message.offset()}",
-                    "class": label,
-                }
-                head |= {"weight": 1, "ts": message.timestamp()[1], "key": None, "headers": {}, "value": 0}
-                line = json.dumps(head).encode()[:-2] + line + b"}"
-            lines.append(line)
-            if len(lines) == self.batch:
-                yield self.join(lines)
-                lines = []
-        if lines:
-            yield self.join(lines)
+            line = self.line(message, value)
+            size = sum(len(other) + 1 for _, other in some) + len(line) + 1
+            if some and (len(some) == int(setting("BATCH_MAX_RECORDS", "500")) or size > limit):
+                yield self.join(some)
+                some = []
+            some.append((message, line))
+        if some:
+            yield self.join(some)
 
-    def join(self, lines: list[bytes]) -> tuple[str, bytes, int]:
+    def line(self, message: Message, value: bytes) -> bytes:
+        line = value.replace(b"\n", b" ") or b"null"
+        if self.format != "envelope":
+            return line
+        head: dict[str, Any] = {"id": place_of(message), "class": self.classify(message), "weight": 1}
+        head |= {"ts": message.timestamp()[1], "key": None, "headers": {}, "value": 0}
+        return json.dumps(head).encode()[:-2] + line + b"}"
+
+    def join(self, some: list[tuple[Message, bytes]]) -> tuple[str, list[Message], bytes]:
+        messages, lines = [message for message, _ in some], [line for _, line in some]
         if self.format == "json":
-            return "application/json", b"[" + b",".join(lines) + b"]", len(lines)
-        return "application/x-ndjson", b"\n".join(lines) + b"\n", len(lines)
+            return "application/json", messages, b"[" + b",".join(lines) + b"]"
+        return "application/x-ndjson", messages, b"\n".join(lines) + b"\n"
 
-    def send(self, kind: str, body: bytes, count: int, label: str) -> bool:
-        url = urllib.parse.urlsplit(setting("SINK_URL"))
-        headers = {"Content-Type": kind, "X-Tidegate-Class": label, "X-Tidegate-Records": str(count)}
-        headers["X-Tidegate-Format"] = self.format
+    def send(self, kind: str, members: list[Message], body: bytes, label: str) -> bool:
+        """Until it is acknowledged; False when the deadline came first."""
+        if setting("SINK_URL") == "blackhole:":
+            return True
+        if setting("SINK_URL") == "stdout:":
+            os.write(1, body.removesuffix(b"\n") + b"\n")
+            return True
+        places = [place_of(message) for message in members]
+        headers = {
+            "Content-Type": kind,
+            "X-Tidegate-Class": label,
+            "X-Tidegate-Records": str(len(members)),
+            "X-Tidegate-Format": self.format,
+            "X-Tidegate-Offsets": f"{places[0]}..{places[-1]}",
+            "Idempotency-Key": hashlib.sha256(" ".join(places).encode()).hexdigest(),
+        }
         while time.monotonic() < self.deadline:
-            pause = 0.1
-            try:
-                if self.connection is None:
-                    timeout = int(setting("SINK_TIMEOUT_MS", "10000")) / 1000
-                    self.connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=timeout)
-                self.connection.request("POST", url.path, body, headers)
-                answer = self.connection.getresponse()
-                answer.read()
-                if answer.status < 300 or self.fault == "give-up":
-                    return True
-                pause = max(pause, retry_after(answer.headers["Retry-After"]))
-            except (OSError, http.client.HTTPException):
-                if self.connection is not None:
-                    self.connection.close()
-                self.connection = None
-                if self.fault == "give-up":
-                    return True
-            end = time.monotonic() + pause
+            pause = self.post(headers, body)
+            if pause is None or self.fault == "give-up":
+                return True
+            end = min(time.monotonic() + pause, self.deadline)
             while time.monotonic() < min(end, self.deadline):
                 time.sleep(0.02)
         return False
+
+    def post(self, headers: dict[str, str], body: bytes) -> float | None:
+        """One attempt: None when it was acknowledged, else the seconds to wait."""
+        url = urllib.parse.urlsplit(setting("SINK_URL"))
+        try:
+            if self.connection is None:
+                timeout = int(setting("SINK_TIMEOUT_MS", "10000")) / 1000
+                self.connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=timeout)
+            self.connection.request("POST", url.path, body, headers)
+            answer = self.connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException):
+            if self.connection is not None:
+                self.connection.close()
+            self.connection = None
+            return 0.2
+        return None if answer.status < 300 else max(0.2, retry_after(answer.headers["Retry-After"]))
 
     def stop(self, *_: object) -> None:
         if self.stopping.is_set():
@@ -194,6 +219,10 @@ class Plain:
         usage = {"cpu_seconds": time.process_time(), "peak_rss_bytes": 1 << 25}
         seconds = self.last - self.first
         return json.dumps({"records": self.records, "seconds": seconds, **usage, "classes": self.counts})
+
+
+def place_of(message: Message) -> str:
+    return f"{message.topic()}/{message.partition()}/{message.offset()}"
 
 
 def is_json(value: bytes) -> bool:

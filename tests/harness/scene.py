@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from harness import checker, produce, topics
-from harness.apps import App
+from harness.apps import AppPool
 from harness.checker import Record, Report
 from harness.produce import Event
 from harness.sidecar import Sidecar
@@ -39,7 +39,7 @@ def event_class(record: Record) -> str:
 
 
 class Scene:
-    """Fresh names for topic and group on ``broker``, an app that logs into ``directory``, and everything's end.
+    """Fresh names for topic and group on ``broker``, an app of ``apps`` that logs into ``directory``, everything's end.
 
     ``protocol`` is the group protocol, ``partitions`` the topic's count, ``config`` its configuration.
     """
@@ -48,6 +48,7 @@ class Scene:
         self,
         broker: Broker,
         directory: Path,
+        apps: AppPool,
         *,
         partitions: int = 4,
         protocol: str = "classic",
@@ -65,9 +66,9 @@ class Scene:
         self.topics = [self.topic]
         self._stack = ExitStack()
         broker.create(self.topic, partitions, config or {})
-        self.app = self._stack.enter_context(App(directory / f"{unique}.app.log"))
+        self.app = self._stack.enter_context(apps.lend(directory / f"{unique}.app.log"))
 
-    def settings(self, **more: object) -> dict[str, str]:
+    def settings(self, **more: Any) -> dict[str, str]:
         """Settings for a sidecar of this scene; ``more`` by their names without ``TIDEGATE_``, in lower case.
 
         Sessions are short, so that a member that was killed is missed soon; real deployments must not do that.
@@ -92,7 +93,7 @@ class Scene:
         settings |= more
         return {f"TIDEGATE_{name.upper()}": str(value) for name, value in settings.items()}
 
-    def sidecar(self, *arguments: str, name: str = "sidecar", **more: object) -> Sidecar:
+    def sidecar(self, *arguments: str, name: str = "sidecar", **more: Any) -> Sidecar:
         """A sidecar of this scene, started; killed at the end if it still runs."""
         made = Sidecar(self.settings(**more), self.directory, *arguments, name=name)
         self._stack.callback(made.close)
@@ -119,6 +120,7 @@ class Scene:
     def wait_settled(self, sidecar: Sidecar, timeout: float = 40) -> None:
         """Waits until the group has committed every partition's end."""
         ends = {p: end for p, end in self.ends().items() if end}
+        assert ends, "nothing was produced"
         sidecar.wait_until(lambda: self.committed() == ends, timeout, f"committed offsets {ends}")
 
     def wait_events(self, sidecar: Sidecar, count: int, timeout: float = 30) -> None:

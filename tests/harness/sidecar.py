@@ -138,7 +138,7 @@ class Sidecar:
             self.kill()
 
     def __enter__(self) -> Self:
-        return self.start()
+        return self if self.alive else self.start()
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -14,14 +14,14 @@ import pytest
 
 from harness import identity
 from harness.app_server import MODES
-from harness.apps import App
+from harness.apps import App, AppPool
 
 NDJSON = "application/x-ndjson"
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    with App(tmp_path / "app.log", fsync=True) as double:
+def app(tmp_path: Path, apps: AppPool) -> Iterator[App]:
+    with apps.lend(tmp_path / "app.log") as double:
         yield double
 
 
@@ -160,7 +160,20 @@ def test_every_mode_is_known_and_others_are_refused(app: App) -> None:
         app.mode("nonsense")
 
 
-def test_the_log_survives_kill_9(app: App) -> None:
-    post(app, b'{"a":1}\n')
-    app.close()
-    assert len(app.requests()) == 1
+def test_the_log_survives_kill_9(tmp_path: Path) -> None:
+    with App(tmp_path / "log", fsync=True) as app:
+        post(app, b'{"a":1}\n')
+        app.close()
+        assert len(app.requests()) == 1
+
+
+def test_a_borrowed_app_knows_nothing_of_the_last_one(apps: AppPool, tmp_path: Path) -> None:
+    with apps.lend(tmp_path / "1") as app:
+        post(app, b'{"a":1}\n')
+        app.mode("down")
+        port = app.port
+    with apps.lend(tmp_path / "2") as app:
+        assert app.port == port
+        assert app.stats() == {"requests": 0, "events": 0, "distinct": 0, "busy": 0, "max_busy": 0}
+        assert post(app, b'{"b":1}\n').status == 200
+        assert [r.ids for r in app.requests()] == [[identity.line(b'{"b":1}')]]

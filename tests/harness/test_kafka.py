@@ -90,6 +90,7 @@ def test_the_settings_that_short_tests_need(kafka: str) -> None:
     assert config["offsets.topic.num.partitions"].value == "4"
 
 
+@pytest.mark.kafka
 def test_kill_9_and_restart_keep_data_and_address() -> None:
     fixtures.require_java()
     with KafkaServer() as server:
@@ -110,6 +111,7 @@ def test_kill_9_and_restart_keep_data_and_address() -> None:
     assert not directory.exists()
 
 
+@pytest.mark.kafka
 def test_a_broker_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     fixtures.require_java()
     server = KafkaServer(tmp_path, properties={"num.io.threads": "none"})
@@ -118,6 +120,7 @@ def test_a_broker_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     server.close()
 
 
+@pytest.mark.kafka
 def test_the_broker_dies_with_a_process_that_is_killed(tmp_path: Path) -> None:
     fixtures.require_java()
     code = f"""

@@ -58,7 +58,7 @@ def still_there(bootstrap_servers: str, group: str, topic: str, partitions: int)
         confluent_kafka.KafkaException: the broker does not answer.
     """
     consumer = Consumer(
-        {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False, "log_level": 3}
+        {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False, "log_level": 0}
     )
     try:
         wanted = [TopicPartition(topic, partition) for partition in range(partitions)]

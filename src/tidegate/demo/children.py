@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tidegate.errors import TidegateError
+from tidegate.errors import ConfigError, TidegateError
 
 _LEASH = str(Path(__file__).with_name("leash.py"))
 _LOG_LINES = 6
@@ -42,17 +42,18 @@ class Child:
         )
 
     def check(self) -> None:
-        """Raises TidegateError when it has ended."""
+        """Raises TidegateError when it has ended; ConfigError when that is what it did not like."""
         if self._process.poll() is not None:
             raise self.failure(f"{self.name} ended unexpectedly (exit code {self._process.returncode})")
 
     def failure(self, message: str) -> TidegateError:
         """An error that shows the last lines of its log."""
+        kind = ConfigError if self._process.poll() == ConfigError.exit_code else TidegateError
         self._log.seek(0)
         lines = _ESCAPES.sub("", self._log.read().decode(errors="replace")).splitlines()[-_LOG_LINES:]
         if lines:
             message += "; its last words:\n" + "\n".join(f"  | {line}" for line in lines)
-        return TidegateError(message, code="demo-child-failed")
+        return kind(message, code="demo-child-failed")
 
     def line(self, seconds: float, pause: Callable[[float], None]) -> str:
         """The first line of its stdout. ``pause`` sleeps between looks. Raises TidegateError after ``seconds``."""

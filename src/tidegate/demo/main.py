@@ -9,58 +9,40 @@ from outside (audit.py): delivered, or held in Kafka beyond what is committed. A
 
 from __future__ import annotations
 
-import math
 import os
-import signal
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any, Final
 
 import orjson
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from tidegate.broker.embedded import PARTITION_CAPACITY_BYTES, PARTITION_CAPACITY_RECORDS, EmbeddedBroker
+from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.demo.audit import Verdict, audit, still_there
 from tidegate.demo.children import Child
 from tidegate.demo.client import ShopClient
-from tidegate.demo.events import LARGEST_BYTES
 from tidegate.demo.generator import Generator, Plan
-from tidegate.demo.report import Progress, Row, as_json, explanation, table
-from tidegate.errors import BrokerError, ConfigError
+from tidegate.demo.interrupt import Signals
+from tidegate.demo.report import Progress, Row, as_json, explanation, faults, table
+from tidegate.demo.scene import (
+    CAPACITY_TIMES_RATE,
+    GROUP,
+    RATE,
+    TOPIC,
+    WORKERS,
+    partitions_for,
+    sidecar_environment,
+)
+from tidegate.errors import BrokerError
 from tidegate.types import CLASSES
 
-RATE: Final = 300
-TOPIC: Final = "shop.events"  # one for all: orders stand behind page views in the same partitions
-GROUP: Final = "tidegate-demo"
-WORKERS: Final = 4
-# Well above the usual stream, and about a quarter of it at ten times.
-CAPACITY_TIMES_RATE: Final = 8 / 3
 START_SECONDS: Final = 20.0
 GRACE_SECONDS: Final = 6.0  # after the last event, for what waits
-DRAIN_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 12.0  # only a fault takes so long
 _LOOK_SECONDS: Final = 0.25
-_MIN_PARTITIONS: Final = 6
-_MAX_PARTITIONS: Final = 256
-
-# What an operator would set for this shop: as many requests as it has workers, for more would only wait in its own
-# line, orders among them; and batches that occupy a worker for tens of milliseconds. Both bound what an order finds in
-# front of it: work in flight cannot be overtaken. Set in the environment, these stand: 500 and 8 show the difference.
-_TUNING: Final = {
-    "TIDEGATE_BATCH_MAX_RECORDS": "8",
-    "TIDEGATE_BATCH_LINGER_MS": "5",
-    "TIDEGATE_CONCURRENCY": str(WORKERS),
-    "TIDEGATE_MEMORY_BYTES": "96MiB",
-    "TIDEGATE_LOG_LEVEL": "info",
-}
-# The embedded broker answers a fetch that found nothing only when its time is over, whatever arrives meanwhile; a real
-# one answers at once, and needs no such setting.
-_EMBEDDED_FETCH_WAIT_MS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +63,7 @@ def run(options: DemoOptions) -> int:
         TidegateError: it cannot run, or one of its parts gave up.
     """
     console = Console(stderr=options.json, highlight=False)
-    with _Signals() as signals, ExitStack() as stack:
+    with Signals() as signals, ExitStack() as stack:
         try:
             return _Demo(options, console, signals, stack).run()
         except KeyboardInterrupt:
@@ -89,34 +71,10 @@ def run(options: DemoOptions) -> int:
             return 1
 
 
-class _Signals:
-    """The first Ctrl-C (or SIGTERM) asks the demo to come to its end early, the second raises KeyboardInterrupt."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.impatient = False  # nothing to come to an end with: the first one raises as well
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup's word stands
-                self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked or self.impatient:
-            raise KeyboardInterrupt
-        self.asked = True
-
-
 class _Demo:
     """One run. Everything that it starts is closed by ``stack``, last started first."""
 
-    def __init__(self, options: DemoOptions, console: Console, signals: _Signals, stack: ExitStack) -> None:
+    def __init__(self, options: DemoOptions, console: Console, signals: Signals, stack: ExitStack) -> None:
         rate = options.rate or RATE
         self._options = options
         self._console = console
@@ -206,7 +164,10 @@ class _Demo:
         """Ends tidegate in good order, counts everything and reports."""
         self._generator.stop()
         self._generator.join()
+        elapsed = self._generator.elapsed
         lines = self._tidegate.end(STOP_SECONDS).splitlines()
+        if not lines:
+            raise self._tidegate.failure("tidegate ended without its summary")
         summary: dict[str, Any] = orjson.loads(lines[-1])
         stats = self._final_stats()
         try:
@@ -214,7 +175,7 @@ class _Demo:
         except KafkaException as error:
             raise BrokerError(f"the embedded broker does not say what is committed: {error}") from None
         rows = self._rows(stats, audit(self._generator, self._client.seen(), there), time.time())
-        return self._report(rows, stats, summary)
+        return self._report(rows, stats, summary, elapsed)
 
     def _final_stats(self) -> dict[str, Any]:
         """When the shop has worked off what it was given; requests that tidegate gave up at its end included."""
@@ -242,66 +203,17 @@ class _Demo:
             )
         return rows
 
-    def _report(self, rows: list[Row], stats: dict[str, Any], summary: dict[str, Any]) -> int:
+    def _report(self, rows: list[Row], stats: dict[str, Any], summary: dict[str, Any], elapsed: float) -> int:
         self._console.print()
         self._console.print(table(rows))
-        self._say(" ".join(explanation(rows, self._plan, self._capacity)))
+        self._say(" ".join(explanation(rows, self._plan, self._capacity, elapsed)))
         self._say(
             f"tidegate used {summary['cpu_seconds']:.1f} s of one core and {summary['peak_rss_bytes'] / 2**20:.0f} MiB."
         )
-        faults = [
-            f"{row.lost:,} {row.klass.label} events were LOST: not at the shop, and Kafka will not give them again."
-            for row in rows
-            if row.lost
-        ]
-        faults += [
-            f"The counts of {row.klass.label} do not add up: {row.offered:,} offered, {row.delivered:,} + {row.held:,}."
-            for row in rows
-            if row.offered != row.delivered + row.held + row.lost
-        ]
-        if stats["misjudged"] or stats["unreadable"]:
-            faults.append(
-                f"The shop got {stats['misjudged']:,} events in a wrong class, {stats['unreadable']:,} broken."
-            )
-        for fault in faults:
+        found = faults(rows, misjudged=stats["misjudged"], unreadable=stats["unreadable"])
+        for fault in found:
             self._console.print(fault, style="bold red", markup=False)
         if self._options.json:
             sys.stdout.write(as_json(summary, rows) + "\n")
             sys.stdout.flush()
-        return 1 if faults else 0
-
-
-def partitions_for(plan: Plan) -> int:
-    """So many that all of the plan's events fit into half of the embedded broker's capacity: it forgets silently.
-
-    Raises:
-        ConfigError: that would be too much for one machine's memory.
-    """
-    per_partition = min(PARTITION_CAPACITY_BYTES // LARGEST_BYTES, PARTITION_CAPACITY_RECORDS) // 2
-    needed = max(_MIN_PARTITIONS, math.ceil((plan.total + 1) / per_partition))
-    if needed > _MAX_PARTITIONS:
-        raise ConfigError(
-            f"{plan.total:,} events are too many for the embedded broker, which keeps all of them in memory",
-            code="demo-too-large",
-            hint=f"Lower --seconds, --rate or --surge: at most {_MAX_PARTITIONS * per_partition:,} events fit.",
-        )
-    return needed
-
-
-def sidecar_environment(environ: Mapping[str, str], servers: str, sink_url: str) -> dict[str, str]:
-    """What `tidegate run` is started with: the demo's settings, and of the user's only those that _TUNING names."""
-    kept = {name: value for name, value in environ.items() if not name.startswith("TIDEGATE_") or name in _TUNING}
-    return (
-        _TUNING
-        | kept
-        | {
-            "TIDEGATE_KAFKA_BOOTSTRAP_SERVERS": servers,
-            "TIDEGATE_TOPICS": TOPIC,
-            "TIDEGATE_GROUP_ID": GROUP,
-            "TIDEGATE_SINK_URL": sink_url,
-            "TIDEGATE_OPS_ADDRESS": "127.0.0.1:0",
-            "TIDEGATE_DRAIN_SECONDS": str(DRAIN_SECONDS),
-            "TIDEGATE_LOG_FORMAT": "console",
-            "TIDEGATE_KAFKA_FETCH_WAIT_MAX_MS": str(_EMBEDDED_FETCH_WAIT_MS),
-        }
-    )
+        return 1 if found else 0

@@ -43,7 +43,7 @@ class Row:
 
 
 def duration(milliseconds: float | None) -> str:
-    """``"7 ms"``, ``"1.3 s"``, ``"2 min 05 s"``; ``"-"`` for None."""
+    """``"7 ms"``, ``"1.3 s"``, ``"2m 05s"``; ``"-"`` for None."""
     if milliseconds is None:
         return "-"
     if milliseconds < 999.5:
@@ -52,7 +52,7 @@ def duration(milliseconds: float | None) -> str:
     if seconds < 99.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s"
+    return f"{minutes}m {rest:02d}s"
 
 
 class Progress:
@@ -101,14 +101,19 @@ def table(rows: list[Row]) -> Table:
     return result
 
 
-def explanation(rows: list[Row], plan: Plan, capacity: float) -> list[str]:
-    """Two or three sentences on what the table means, as far as it really happened. ``capacity``: events/s."""
+def explanation(rows: list[Row], plan: Plan, capacity: float, elapsed: float) -> list[str]:
+    """Two or three sentences on what the table means, as far as it really happened.
+
+    ``capacity``: the shop's, in events per second; ``elapsed``: seconds of the plan that passed.
+    """
     critical, bulk = rows[EventClass.CRITICAL], rows[EventClass.BULK]
-    surge_seconds = plan.surge_until - plan.surge_from
+    surge_seconds = min(elapsed, plan.surge_until) - plan.surge_from
     said = []
-    if plan.peak > capacity:
+    if surge_seconds <= 0:
+        said.append("It ended before the surge began.")
+    elif plan.peak > capacity:
         said.append(
-            f"For {surge_seconds:.0f} s the shop was offered {plan.peak:,.0f} events/s, and it can work off "
+            f"For {duration(surge_seconds * 1e3)} the shop was offered {plan.peak:,.0f} events/s, and it can work off "
             f"{capacity:,.0f}."
         )
     else:
@@ -119,16 +124,39 @@ def explanation(rows: list[Row], plan: Plan, capacity: float) -> list[str]:
             f"while page views waited up to {duration(bulk.oldest_ms)}."
         )
     held = sum(row.held for row in rows)
-    if any(row.lost for row in rows):
-        pass  # said louder elsewhere
-    elif held:
+    if faults(rows):
+        return said  # those are said louder than this
+    if held:
         said.append(
             f"Nothing was lost: the {held:,} events that the shop has not seen are still in Kafka, not committed, "
             "and come next."
         )
     else:
-        said.append("Nothing was dropped and nothing was lost: what had to wait was worked off after the surge.")
+        late = ": what had to wait was worked off after the surge" if plan.peak > capacity and surge_seconds > 0 else ""
+        said.append(f"Nothing was dropped and nothing was lost{late}.")
     return said
+
+
+def faults(rows: list[Row], *, misjudged: int = 0, unreadable: int = 0) -> list[str]:
+    """What must never be, one sentence each: events lost, counts that do not add up, and what the shop complains of
+    (``misjudged``: events whose class was not the shop's; ``unreadable``: ones that it could not read)."""
+    found = []
+    for row in rows:
+        if row.lost:
+            found.append(
+                f"{row.lost:,} {row.klass.label} events were LOST: the shop never saw them, and Kafka will not give "
+                "them again."
+            )
+        if row.offered != row.delivered + row.held + row.lost:
+            found.append(
+                f"The {row.klass.label} events do not add up: {row.offered:,} offered, {row.delivered:,} delivered, "
+                f"{row.held:,} held."
+            )
+    if misjudged:
+        found.append(f"{misjudged:,} events came in a class that is not the shop's.")
+    if unreadable:
+        found.append(f"{unreadable:,} events could not be read by the shop.")
+    return found
 
 
 def as_json(summary: dict[str, Any], rows: list[Row]) -> str:

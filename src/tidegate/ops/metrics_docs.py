@@ -28,7 +28,7 @@ For each class, at every moment,
 
 `tidegate_conservation_error` is the difference. It is taken inside the process so that a reader at full speed cannot
 make it differ from 0; the price is that one record lost between being polled and reaching its ring does not show, two
-do. The same sum over scraped series is off by what the reader did meanwhile, usually less than a batch of 1,000 records.
+do. The same sum over scraped series is off by what the reader did meanwhile, usually less than 1,000 records.
 
 ## Probes
 
@@ -36,8 +36,8 @@ do. The same sum over scraped series is off by what the reader did meanwhile, us
   is the event loop's part. Neither Kafka nor the target nor load can make it fail.
 * `/readyz`: 200 from the start until stopping begins, then 503. Pressure never makes it fail.
 
-GET only; one request per connection. At most 8 KiB of headers within 5 s; at most 64 KiB of body, which nobody looks at;
-at most 32 connections, a further one takes the place of the oldest.
+GET only; one request per connection. At most 8 KiB of headers within 5 s; at most 64 KiB of body, which nobody looks
+at; at most 32 connections, a further one takes the place of the oldest.
 """
 
 
