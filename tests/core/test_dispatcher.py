@@ -279,6 +279,7 @@ class FlowMachine(RuleBasedStateMachine):
             buffered, _, flying = states[klass]
             assert flying == sum(batch.records for batch in self.flying if batch.klass == klass)
             assert row["polled"] == sum(n for name, n in row.items() if name != "polled") + buffered + flying
+        assert set(self.flow.dispatcher.conservation()) == {0}
 
     def teardown(self) -> None:
         if hasattr(self, "flow"):

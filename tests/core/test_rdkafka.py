@@ -1,4 +1,4 @@
-"""What import says where librdkafka is not what tidegate needs: shown with libraries made for it, in processes apart."""
+"""What import says where librdkafka is not what tidegate needs: shown with libraries made for it."""
 
 from __future__ import annotations
 

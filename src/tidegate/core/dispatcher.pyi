@@ -85,3 +85,5 @@ class Dispatcher:
         """Empties the rings without acknowledging. Returns the records."""
     def states(self) -> dict[int, tuple[int, int, int]]:
         """``{class index: (buffered records, buffered bytes, records in flight)}``."""
+    def conservation(self) -> tuple[int, ...]:
+        """By class: records polled that are in no disposition, not buffered, not in flight. 0 unless one is lost."""
