@@ -49,8 +49,8 @@ typedef struct {
     rd_kafka_topic_partition_t *elems;
 } rd_kafka_topic_partition_list_t;
 
-#define TG_RK_CONSUMER 1    /* rd_kafka_type_t */
-#define TG_RK_CONF_OK 0     /* rd_kafka_conf_res_t */
+#define TG_RK_CONSUMER 1 /* rd_kafka_type_t */
+#define TG_RK_CONF_OK 0  /* rd_kafka_conf_res_t */
 #define TG_RK_OFFSET_BEGINNING (-2)
 #define TG_RK_OFFSET_END (-1)
 #define TG_RK_OFFSET_INVALID (-1001)
@@ -70,62 +70,61 @@ typedef struct {
 #define TG_RK_EVENT_OAUTHBEARER_TOKEN_REFRESH 0x100
 
 /* Every function in use: X(return type, name without rd_kafka_, parameters). */
-#define TG_RDKAFKA_FUNCTIONS(X)                                                                                  \
-    X(int, version, (void))                                                                                      \
-    X(const char *, version_str, (void))                                                                         \
-    X(const char *, err2str, (int32_t err))                                                                      \
-    X(const char *, err2name, (int32_t err))                                                                     \
-    X(rd_kafka_conf_t *, conf_new, (void))                                                                       \
-    X(void, conf_destroy, (rd_kafka_conf_t * conf))                                                              \
-    X(int, conf_set, (rd_kafka_conf_t * conf, const char *name, const char *value, char *errstr, size_t size))   \
-    X(void, conf_set_events, (rd_kafka_conf_t * conf, int events))                                               \
-    X(rd_kafka_t *, new, (int type, rd_kafka_conf_t *conf, char *errstr, size_t size))                           \
-    X(void, destroy, (rd_kafka_t * rk))                                                                          \
-    X(int32_t, set_log_queue, (rd_kafka_t * rk, rd_kafka_queue_t *queue))                                        \
-    X(rd_kafka_queue_t *, queue_new, (rd_kafka_t * rk))                                                          \
-    X(void, queue_destroy, (rd_kafka_queue_t * queue))                                                           \
-    X(rd_kafka_queue_t *, queue_get_consumer, (rd_kafka_t * rk))                                                 \
-    X(rd_kafka_queue_t *, queue_get_partition, (rd_kafka_t * rk, const char *topic, int32_t partition))          \
-    X(void, queue_forward, (rd_kafka_queue_t * src, rd_kafka_queue_t *dst))                                      \
-    X(void, queue_io_event_enable, (rd_kafka_queue_t * queue, int fd, const void *payload, size_t size))         \
-    X(rd_kafka_event_t *, queue_poll, (rd_kafka_queue_t * queue, int timeout_ms))                                \
-    X(int32_t, poll_set_consumer, (rd_kafka_t * rk))                                                             \
-    X(ssize_t, consume_batch_queue,                                                                              \
-      (rd_kafka_queue_t * queue, int timeout_ms, rd_kafka_message_t **messages, size_t room))                    \
-    X(void, message_destroy, (rd_kafka_message_t * message))                                                     \
-    X(int64_t, message_timestamp, (const rd_kafka_message_t *message, int *type))                                \
-    X(const char *, message_errstr, (const rd_kafka_message_t *message))                                         \
-    X(int32_t, message_headers, (const rd_kafka_message_t *message, rd_kafka_headers_t **headers))               \
-    X(int32_t, header_get_all,                                                                                   \
-      (const rd_kafka_headers_t *headers, size_t index, const char **name, const void **value, size_t *size))    \
-    X(int32_t, event_type, (const rd_kafka_event_t *event))                                                      \
-    X(int32_t, event_error, (rd_kafka_event_t * event))                                                          \
-    X(const char *, event_error_string, (rd_kafka_event_t * event))                                              \
-    X(int, event_error_is_fatal, (rd_kafka_event_t * event))                                                     \
-    X(int, event_log, (rd_kafka_event_t * event, const char **facility, const char **text, int *level))          \
-    X(rd_kafka_topic_partition_list_t *, event_topic_partition_list, (rd_kafka_event_t * event))                 \
-    X(void, event_destroy, (rd_kafka_event_t * event))                                                           \
-    X(rd_kafka_topic_partition_list_t *, topic_partition_list_new, (int size))                                   \
-    X(void, topic_partition_list_destroy, (rd_kafka_topic_partition_list_t * list))                              \
-    X(rd_kafka_topic_partition_list_t *, topic_partition_list_copy, (const rd_kafka_topic_partition_list_t *list)) \
-    X(rd_kafka_topic_partition_t *, topic_partition_list_add,                                                    \
-      (rd_kafka_topic_partition_list_t * list, const char *topic, int32_t partition))                            \
-    X(int32_t, subscribe, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *topics))                      \
-    X(int32_t, assign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions))                     \
-    X(int32_t, assignment, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t **partitions))                      \
-    X(rd_kafka_error_t *, incremental_assign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions)) \
-    X(rd_kafka_error_t *, incremental_unassign,                                                                  \
-      (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions))                                      \
-    X(const char *, rebalance_protocol, (rd_kafka_t * rk))                                                       \
-    X(int, assignment_lost, (rd_kafka_t * rk))                                                                   \
-    X(const char *, error_string, (const rd_kafka_error_t *error))                                               \
-    X(void, error_destroy, (rd_kafka_error_t * error))                                                           \
-    X(int32_t, committed, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t *partitions, int timeout_ms))        \
-    X(int32_t, query_watermark_offsets,                                                                          \
-      (rd_kafka_t * rk, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms))      \
-    X(int32_t, offsets_store, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t *offsets))                       \
-    X(rd_kafka_error_t *, consumer_close_queue, (rd_kafka_t * rk, rd_kafka_queue_t *queue))                      \
-    X(int, consumer_closed, (rd_kafka_t * rk))                                                                   \
+#define TG_RDKAFKA_FUNCTIONS(X)                                                                                       \
+    X(int, version, (void))                                                                                           \
+    X(const char *, version_str, (void))                                                                              \
+    X(const char *, err2str, (int32_t err))                                                                           \
+    X(const char *, err2name, (int32_t err))                                                                          \
+    X(rd_kafka_conf_t *, conf_new, (void))                                                                            \
+    X(void, conf_destroy, (rd_kafka_conf_t * conf))                                                                   \
+    X(int, conf_set, (rd_kafka_conf_t * conf, const char *name, const char *value, char *errstr, size_t size))        \
+    X(void, conf_set_events, (rd_kafka_conf_t * conf, int events))                                                    \
+    X(rd_kafka_t *, new, (int type, rd_kafka_conf_t *conf, char *errstr, size_t size))                                \
+    X(void, destroy, (rd_kafka_t * rk))                                                                               \
+    X(int32_t, set_log_queue, (rd_kafka_t * rk, rd_kafka_queue_t * queue))                                            \
+    X(rd_kafka_queue_t *, queue_new, (rd_kafka_t * rk))                                                               \
+    X(void, queue_destroy, (rd_kafka_queue_t * queue))                                                                \
+    X(rd_kafka_queue_t *, queue_get_consumer, (rd_kafka_t * rk))                                                      \
+    X(rd_kafka_queue_t *, queue_get_partition, (rd_kafka_t * rk, const char *topic, int32_t partition))               \
+    X(void, queue_forward, (rd_kafka_queue_t * src, rd_kafka_queue_t * dst))                                          \
+    X(void, queue_io_event_enable, (rd_kafka_queue_t * queue, int fd, const void *payload, size_t size))              \
+    X(rd_kafka_event_t *, queue_poll, (rd_kafka_queue_t * queue, int timeout_ms))                                     \
+    X(int32_t, poll_set_consumer, (rd_kafka_t * rk))                                                                  \
+    X(ssize_t, consume_batch_queue,                                                                                   \
+      (rd_kafka_queue_t * queue, int timeout_ms, rd_kafka_message_t **messages, size_t room))                         \
+    X(void, message_destroy, (rd_kafka_message_t * message))                                                          \
+    X(int64_t, message_timestamp, (const rd_kafka_message_t *message, int *type))                                     \
+    X(const char *, message_errstr, (const rd_kafka_message_t *message))                                              \
+    X(int32_t, message_headers, (const rd_kafka_message_t *message, rd_kafka_headers_t **headers))                    \
+    X(int32_t, header_get_all,                                                                                        \
+      (const rd_kafka_headers_t *headers, size_t index, const char **name, const void **value, size_t *size))         \
+    X(int32_t, event_type, (const rd_kafka_event_t *event))                                                           \
+    X(int32_t, event_error, (rd_kafka_event_t * event))                                                               \
+    X(const char *, event_error_string, (rd_kafka_event_t * event))                                                   \
+    X(int, event_error_is_fatal, (rd_kafka_event_t * event))                                                          \
+    X(int, event_log, (rd_kafka_event_t * event, const char **facility, const char **text, int *level))               \
+    X(rd_kafka_topic_partition_list_t *, event_topic_partition_list, (rd_kafka_event_t * event))                      \
+    X(void, event_destroy, (rd_kafka_event_t * event))                                                                \
+    X(rd_kafka_topic_partition_list_t *, topic_partition_list_new, (int size))                                        \
+    X(void, topic_partition_list_destroy, (rd_kafka_topic_partition_list_t * list))                                   \
+    X(rd_kafka_topic_partition_list_t *, topic_partition_list_copy, (const rd_kafka_topic_partition_list_t *list))    \
+    X(rd_kafka_topic_partition_t *, topic_partition_list_add,                                                         \
+      (rd_kafka_topic_partition_list_t * list, const char *topic, int32_t partition))                                 \
+    X(int32_t, subscribe, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *topics))                           \
+    X(int32_t, assign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions))                          \
+    X(int32_t, assignment, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * *partitions))                          \
+    X(rd_kafka_error_t *, incremental_assign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions))   \
+    X(rd_kafka_error_t *, incremental_unassign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions)) \
+    X(const char *, rebalance_protocol, (rd_kafka_t * rk))                                                            \
+    X(int, assignment_lost, (rd_kafka_t * rk))                                                                        \
+    X(const char *, error_string, (const rd_kafka_error_t *error))                                                    \
+    X(void, error_destroy, (rd_kafka_error_t * error))                                                                \
+    X(int32_t, committed, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, int timeout_ms))            \
+    X(int32_t, query_watermark_offsets,                                                                               \
+      (rd_kafka_t * rk, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms))           \
+    X(int32_t, offsets_store, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * offsets))                           \
+    X(rd_kafka_error_t *, consumer_close_queue, (rd_kafka_t * rk, rd_kafka_queue_t * queue))                          \
+    X(int, consumer_closed, (rd_kafka_t * rk))                                                                        \
     X(int32_t, fatal_error, (rd_kafka_t * rk, char *errstr, size_t size))
 
 #define TG_RDKAFKA_DECLARE(type, name, params) type(*name) params;

@@ -123,7 +123,9 @@ class Member:
         self.deliver()
         assert len(self.delivered) == count
 
-    def wait_until(self, done: Callable[[], object], seconds: float = 20, idle: Callable[[], object] | None = None) -> None:
+    def wait_until(
+        self, done: Callable[[], object], seconds: float = 20, idle: Callable[[], object] | None = None
+    ) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             if idle is not None:
@@ -173,7 +175,9 @@ def produce(servers: str, topic: str, values: Sequence[bytes | None], partition:
         where = turn if partition is None else partition
         while True:
             try:
-                producer.produce(topic, value, partition=where, on_delivery=lambda e, _: errors.append(e) if e else None)
+                producer.produce(
+                    topic, value, partition=where, on_delivery=lambda e, _: errors.append(e) if e else None
+                )
                 break
             except BufferError:
                 producer.poll(0.05)

@@ -190,7 +190,9 @@ class FlowMachine(RuleBasedStateMachine):
         partition=st.integers(0, 1),
         step=st.sampled_from([0, 0, 0, 1, 7]),
         times=st.integers(1, 12),
-        value=st.sampled_from([b"1", b'"text"', b"{}", b'{"a": [1, 2, 3]}', b'"' + b"x" * 90 + b'"', b"", b"{", b"\xff"]),
+        value=st.sampled_from(
+            [b"1", b'"text"', b"{}", b'{"a": [1, 2, 3]}', b'"' + b"x" * 90 + b'"', b"", b"{", b"\xff"]
+        ),
     )
     def read(self, klass: int, topic: str, partition: int, step: int, times: int, value: bytes) -> None:
         if self.flow.slot(topic, partition) in self.gone:
@@ -257,7 +259,9 @@ class FlowMachine(RuleBasedStateMachine):
         with pytest.raises(ValueError, match="settled before"):
             self.flow.dispatcher.discard(batch)
 
-    @rule(topic=st.sampled_from(["orders", "clicks"]), partition=st.integers(0, 1), state=st.sampled_from([CLOSING, DEAD]))
+    @rule(
+        topic=st.sampled_from(["orders", "clicks"]), partition=st.integers(0, 1), state=st.sampled_from([CLOSING, DEAD])
+    )
     def revoke(self, topic: str, partition: int, state: int) -> None:
         slot = self.flow.slot(topic, partition)
         if len(self.gone) < 3:
@@ -275,6 +279,7 @@ class FlowMachine(RuleBasedStateMachine):
             buffered, _, flying = states[klass]
             assert flying == sum(batch.records for batch in self.flying if batch.klass == klass)
             assert row["polled"] == sum(n for name, n in row.items() if name != "polled") + buffered + flying
+        assert set(self.flow.dispatcher.conservation()) == {0}
 
     def teardown(self) -> None:
         if hasattr(self, "flow"):

@@ -27,7 +27,9 @@ def count_lanes(topics: Sequence[str], properties: Mapping[str, str]) -> int:
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient  # costs 100 ms, so only for those who need it
 
-    connection = {name: value for name, value in properties.items() if name.startswith(_CONNECTION)}
+    connection: dict[str, str | int | float | bool] = {
+        name: value for name, value in properties.items() if name.startswith(_CONNECTION)
+    }
     try:
         known = AdminClient(connection).list_topics(timeout=ASK_SECONDS).topics
     except KafkaException:

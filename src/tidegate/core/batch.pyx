@@ -121,7 +121,7 @@ cdef class Batch:
 
         ``topic/partition:ITEM,ITEM…;topic/partition:ITEM…`` where the first ITEM of a partition is ``START`` and
         each further one ``+STEP`` beyond the offset before it, either followed by ``xCOUNT`` for COUNT
-        neighbouring offsets: ``orders/0:100x20,+3,+1x5`` is 100–119, 122, 123–127.
+        neighbouring offsets: ``orders/0:100x20,+3x6`` is 100–119 and 122–127.
         """
         return self._write_offsets().decode()
 

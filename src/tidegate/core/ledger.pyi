@@ -1,0 +1,42 @@
+"""Typed face of ledger.pyx. Its C face, for reader and dispatcher, is in ledger.pxd."""
+
+from tidegate.types import Disposition
+
+DISPOSITIONS: tuple[Disposition, ...]
+
+class Ledger:
+    """Acknowledged offsets by partition and assignment; counts by topic, class and disposition.
+
+    Args:
+        span: how many offsets of one partition may be unsettled at once, rounded up to a power of two (records).
+    """
+
+    def __init__(self, span: int = 131072) -> None: ...
+    @property
+    def span(self) -> int: ...
+    @property
+    def lane_count(self) -> int: ...
+    def add_lane(self, name: str) -> int:
+        """A number for the topic. Raises ValueError beyond 4096 topics."""
+    def topic_of(self, number: int) -> str:
+        """The topic of a slot."""
+    def counts(self) -> dict[str, dict[str, dict[str, int]]]:
+        """``{topic: {class: {"polled": n, disposition: n, …}}}``."""
+    def totals(self) -> dict[str, dict[str, int]]:
+        """The counts of all topics together: ``{class: {"polled": n, disposition: n, …}}``."""
+    def irregular(self) -> dict[str, int]:
+        """``unclassified`` and ``invalid`` records read, ``stale`` acknowledgements, records ``lost`` to retention."""
+    def partitions(self) -> list[tuple[str, int, int, int, int, int]]:
+        """``(topic, partition, position, frontier, target, stored)`` of every live slot; negative where not known."""
+    def times(self) -> tuple[int, int]:
+        """Monotonic nanoseconds of the first read and the last settlement; 0 where there was none."""
+
+    # For tests: one thread plays both sides.
+    def test_open(self, lane: int, partition: int, start: int) -> int: ...
+    def test_read(self, number: int, offset: int, klass: int = 0) -> int | None: ...
+    def test_end(self, number: int, end: int) -> None: ...
+    def test_settle(
+        self, number: int, first: int, count: int = 1, gap: int = 0, klass: int = 0, disposition: int = 0
+    ) -> None: ...
+    def test_state(self, number: int, state: int) -> None: ...
+    def test_slot(self, number: int) -> dict[str, int]: ...

@@ -1,0 +1,77 @@
+"""Typed face of reader.pyx."""
+
+from collections.abc import Mapping, Sequence
+
+from tidegate.core.dispatcher import Dispatcher
+from tidegate.core.ledger import Ledger
+from tidegate.core.mailbox import Mailbox
+from tidegate.core.ring import Rings
+from tidegate.core.rules import RuleTable
+
+class Reader:
+    """Reads Kafka into the rings, in a thread of its own.
+
+    Args:
+        subscriptions: for each consumer handle, one or two, ``(librdkafka properties, topics)``; one group,
+            disjoint topics; a topic that starts with ``^`` is a regular expression.
+        format: the body's format; it decides how far values are checked and whether keys and headers are kept.
+        start: ``"earliest"`` or ``"latest"``, where a partition has no committed offset.
+        find_ends: note every partition's end at its assignment.
+
+    Raises:
+        ConfigError: librdkafka refuses a property.
+        BrokerError: the client cannot subscribe.
+        ValueError: not one or two subscriptions.
+    """
+
+    def __init__(
+        self,
+        subscriptions: Sequence[tuple[Mapping[str, str], Sequence[str]]],
+        rules: RuleTable,
+        rings: Rings,
+        ledger: Ledger,
+        *,
+        format: str = "ndjson",  # noqa: A002
+        start: str = "earliest",
+        find_ends: bool = False,
+    ) -> None: ...
+    @property
+    def rings(self) -> Rings: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def mailbox(self) -> Mailbox: ...
+    def start(self) -> None:
+        """Starts the thread."""
+    @property
+    def notify_fd(self) -> int:
+        """Readable when records, notes or the thread's end are there; read it by arm()."""
+    def arm(self) -> None:
+        """Asks for one more signal. Look at the rings after this, not before."""
+    def watch(self, dispatcher: Dispatcher) -> None:
+        """Lets the dispatcher wake the reader when it made room for a held lane."""
+    def stand(self) -> None:
+        """Stops reading. The group is still served and settled offsets are still stored."""
+    def close(self) -> None:
+        """Stores the last offsets, leaves the group and ends the thread within seven seconds. See `join`."""
+    def join(self, timeout: float) -> bool:
+        """Waits for the thread. False: it hangs in librdkafka, and the process can only be left by os._exit."""
+    def notes(self) -> list[tuple[str, int, int, str]]:
+        """``(kind, code, number, text)`` since the last call; kinds as in mailbox.pxd."""
+    @property
+    def ended(self) -> bool:
+        """The thread has ended."""
+    @property
+    def failed(self) -> bool:
+        """librdkafka cannot go on; a note of kind ``fatal`` says why."""
+    @property
+    def assigned(self) -> bool:
+        """Every handle has had an assignment, perhaps an empty one."""
+    @property
+    def heartbeat_age(self) -> float:
+        """Seconds since the thread began its last round."""
+    @property
+    def stale(self) -> int:
+        """Messages that arrived for partitions which were no longer ours."""
+    def lanes(self) -> list[tuple[str, str, int, float, int, float, float]]:
+        """``(topic, hold reason, class index, seconds of this hold, holds, seconds held by ring, by span)``."""

@@ -1,0 +1,207 @@
+"""Two members of one group on the embedded broker: what moves, what stays, what comes back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from member import Member, committed, numbers, produce, properties
+
+from tidegate.broker.embedded import EmbeddedBroker
+
+PARTITIONS = 4
+
+
+@pytest.fixture
+def broker() -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker({"orders": PARTITIONS}) as broker:
+        yield broker
+
+
+def spread(servers: str, count: int, start: int = 0) -> None:
+    for partition in range(PARTITIONS):
+        produce(servers, "orders", numbers(count, start), partition)
+
+
+def both_until(members: list[Member], done: Callable[[], object], seconds: float = 30) -> None:
+    """Delivers on all members until ``done``."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        for member in members:
+            member.deliver()
+        assert time.monotonic() < deadline, [member.state() for member in members]
+        time.sleep(0.002)
+
+
+def shared(members: list[Member]) -> bool:
+    """Each has something, and together they have everything."""
+    owned = [member.owned() for member in members]
+    return all(owned) and sum(map(len, owned)) == PARTITIONS
+
+
+def test_partitions_move_come_back_and_flow_again(broker: EmbeddedBroker) -> None:
+    servers = broker.bootstrap_servers
+    spread(servers, 200)
+    with Member([(properties(servers), ["orders"])]) as first:
+        first.deliver_count(800)
+        with Member([(properties(servers), ["orders"])]) as second:
+            both_until([first, second], lambda: shared([first, second]))
+            moved = second.owned()
+            spread(servers, 100, 200)
+            both_until([first, second], lambda: len(first.delivered) + len(second.delivered) == 1200)
+            assert {(topic, p) for topic, p, _ in second.delivered} == moved
+        both_until([first], lambda: len(first.owned()) == PARTITIONS)
+        spread(servers, 50, 300)
+        both_until([first], lambda: len(first.delivered) + len(second.delivered) == 1400)
+        assert moved <= {(topic, p) for topic, p, offset in first.delivered if offset >= 300}
+        assert set(Counter(first.delivered + second.delivered).values()) == {1}
+        assert {"assigned", "revoked"} <= set(first.kinds())
+        assert not {"lost", "fatal"} & set(first.kinds() + second.kinds())
+        assert first.conserved()
+    assert committed(servers, "g", "orders", PARTITIONS) == dict.fromkeys(range(PARTITIONS), 350)
+
+
+def test_what_was_buffered_of_a_revoked_partition_is_discarded_here_and_delivered_there(broker: EmbeddedBroker) -> None:
+    servers = broker.bootstrap_servers
+    spread(servers, 300)
+    with Member([(properties(servers), ["orders"])]) as first:
+        first.wait_until(lambda: first.buffered() == 1200)
+        with Member([(properties(servers), ["orders"])]) as second:
+            first.wait_until(lambda: shared([first, second]))  # nothing is taken meanwhile
+            moved = len(second.owned())
+            both_until([first, second], lambda: len(first.delivered) + len(second.delivered) == 1200)
+            assert sorted(first.delivered + second.delivered) == [
+                ("orders", p, n) for p in range(PARTITIONS) for n in range(300)
+            ]
+            assert first.ledger.totals()["normal"]["discarded"] == 300 * moved
+            assert len(second.delivered) == 300 * moved
+            assert first.conserved()
+            assert second.conserved()
+
+
+def test_a_revocation_waits_for_what_is_in_flight(broker: EmbeddedBroker) -> None:
+    """Settled within two seconds, it is stored before the partition goes: the other member does not repeat it."""
+    servers = broker.bootstrap_servers
+    spread(servers, 50)
+    with Member([(properties(servers), ["orders"])]) as first:
+        first.wait_until(lambda: first.buffered() == 200)
+        batch = first.take()
+        assert batch is not None
+        assert batch.records == 200
+        with Member([(properties(servers), ["orders"])]) as second:
+            first.wait_until(lambda: "revoked" in first.kinds())
+            time.sleep(0.5)
+            assert not second.owned()
+            first.settle(batch)
+            both_until([first, second], lambda: shared([first, second]))
+            spread(servers, 10, 50)
+            both_until([first, second], lambda: len(first.delivered) + len(second.delivered) >= 240)
+            assert set(Counter(first.delivered + second.delivered).values()) == {1}
+            assert first.ledger.irregular()["stale"] == 0
+
+
+def test_a_revocation_does_not_wait_for_ever(broker: EmbeddedBroker) -> None:
+    """What is settled after its partition went is void here; the other member delivers it a second time."""
+    servers = broker.bootstrap_servers
+    spread(servers, 50)
+    with Member([(properties(servers), ["orders"])]) as first:
+        first.wait_until(lambda: first.buffered() == 200)
+        batch = first.take()
+        assert batch is not None
+        with Member([(properties(servers), ["orders"])]) as second:
+            first.wait_until(lambda: "revoked" in first.kinds())
+            started = time.monotonic()
+            second.wait_until(lambda: shared([first, second]))
+            assert 1.0 < time.monotonic() - started < 6
+            moved = len(second.owned())
+            second.deliver_count(50 * moved)
+            first.settle(batch)
+            assert first.ledger.irregular()["stale"] == 50 * moved
+            everything = dict.fromkeys(range(PARTITIONS), 50)
+            first.wait_until(lambda: committed(servers, "g", "orders", PARTITIONS) == everything)
+
+
+def test_holding_is_derived_anew_and_the_carry_is_cleared(broker: EmbeddedBroker) -> None:
+    servers = broker.bootstrap_servers
+    values = [b'{"type":"scroll","n":%d,"pad":"%s"}' % (n, b"x" * 900) for n in range(400)]
+    for partition in range(PARTITIONS):
+        produce(servers, "orders", values, partition)
+    with Member([(properties(servers), ["orders"])], rings=24 * 16384) as first:
+        first.wait_until(lambda: first.holds().get("orders") == "ring")
+        before = first.buffered()
+        in_hand = {
+            (row[0], row[1]) for row in first.ledger.partitions() if 0 < row[2] < 400
+        }  # begun, not all in the ring
+        with Member([(properties(servers), ["orders"])]) as second:
+            first.wait_until(lambda: shared([first, second]))
+            first.wait_until(lambda: first.holds()["orders"] == "ring")  # the ring is as full as it was
+            assert first.buffered() == before
+            both_until([first, second], lambda: len(first.delivered) + len(second.delivered) == 1600)
+            assert set(Counter(first.delivered + second.delivered).values()) == {1}
+            assert (first.reader.stale > 0) >= bool(in_hand & second.owned())
+            assert set(first.holds().values()) == {"flowing"}
+            for member in (first, second):
+                for partition in range(PARTITIONS):
+                    offsets = [offset for _, p, offset in member.delivered if p == partition]
+                    assert offsets == sorted(offsets)
+
+
+def test_a_halted_lane_goes_on_when_its_record_goes(broker: EmbeddedBroker) -> None:
+    """Each partition has a record that does not fit the first member's rings; what the second takes, it delivers."""
+    servers = broker.bootstrap_servers
+    produce(servers, "orders", [b'"%s"' % (b"x" * 900_000)], 0)
+    with Member([(properties(servers), ["orders"])], rings=1 << 20) as first:
+        first.wait_until(lambda: "halted" in first.kinds())
+        with Member([(properties(servers), ["orders"])]) as second:
+            both_until([first, second], lambda: shared([first, second]))
+            for partition in range(1, PARTITIONS):
+                produce(servers, "orders", numbers(5), partition)
+            if ("orders", 0) in second.owned():
+                both_until([first, second], lambda: len(first.delivered) + len(second.delivered) == 16)
+                assert first.holds() == {"orders": "flowing"}
+            else:
+                both_until([first, second], lambda: len(second.delivered) == 5 * len(second.owned()))
+                first.wait_until(lambda: first.holds() == {"orders": "halted"})
+
+
+def test_two_handles_hand_over_to_two_handles(broker: EmbeddedBroker) -> None:
+    servers = broker.bootstrap_servers
+    broker.create_topic("critical.orders", 2)
+    spread(servers, 50)
+    for partition in range(2):
+        produce(servers, "critical.orders", numbers(50), partition)
+
+    def both() -> list[tuple[dict[str, str], list[str]]]:
+        return [(properties(servers), ["critical.orders"]), (properties(servers), ["orders"])]
+
+    with Member(both()) as first:
+        first.deliver_count(300)
+        with Member(both()) as second:
+            both_until([first, second], lambda: len(first.owned()) == len(second.owned()) == 3)
+            spread(servers, 10, 50)
+            for partition in range(2):
+                produce(servers, "critical.orders", numbers(10, 50), partition)
+            both_until([first, second], lambda: len(first.delivered) + len(second.delivered) == 360)
+            assert set(Counter(first.delivered + second.delivered).values()) == {1}
+        both_until([first], lambda: len(first.owned()) == 6)
+
+
+def test_a_session_that_ends_is_begun_again_without_loss(broker: EmbeddedBroker) -> None:
+    """The broker is away for longer than the session: everything is assigned anew, and what was not committed comes
+    again; nothing is left out."""
+    servers = broker.bootstrap_servers
+    spread(servers, 100)
+    with Member([(properties(servers), ["orders"])]) as member:
+        member.deliver_count(400)
+        broker.set_broker_down(1)
+        time.sleep(3)
+        broker.set_broker_up(1)
+        spread(servers, 20, 100)
+        member.deliver_until(lambda: len(set(member.delivered)) == 480, 30)
+        assert member.conserved()
+        member.wait_until(member.committed_all)
+        member.wait_until(
+            lambda: committed(servers, "g", "orders", PARTITIONS) == dict.fromkeys(range(PARTITIONS), 120)
+        )
