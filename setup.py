@@ -15,8 +15,9 @@ from setuptools import Extension, setup
 
 DEBUG = os.environ.get("TIDEGATE_DEBUG", "") not in ("", "0")
 SANITIZE = os.environ.get("TIDEGATE_SANITIZE", "")
+CHECKED = DEBUG or bool(SANITIZE)
 
-compile_args = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type"]
+compile_args = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-cast-function-type", "-Wno-sign-compare"]
 link_args: list[str] = []
 if SANITIZE:
     # Python's own flags carry -fwrapv, which would hide signed overflow from UBSan.
@@ -36,31 +37,40 @@ if sys.platform.startswith("linux"):
 C_SOURCES = {
     "scan": sorted(glob("csrc/tg_scan*.c")),
     "rules": sorted(glob("csrc/tg_scan*.c")),
+    "encode": ["csrc/tg_scan_utf8.c"],
     "rdkafka": ["csrc/tg_rdkafka.c"],
 }
 
-extensions = [
-    Extension(
-        f"tidegate.core.{Path(source).stem}",
-        [source, *C_SOURCES.get(Path(source).stem, [])],
+
+def extension(name: str, source: str, *more: str) -> Extension:
+    return Extension(
+        name,
+        [source, *more],
         include_dirs=["csrc"],
         depends=sorted(glob("csrc/*.h") + glob("src/tidegate/core/*.pxd")),
         extra_compile_args=compile_args,
         extra_link_args=link_args,
     )
+
+
+extensions = [
+    extension(f"tidegate.core.{Path(source).stem}", source, *C_SOURCES.get(Path(source).stem, []))
     for source in sorted(glob("src/tidegate/core/*.pyx"))
 ]
+if SANITIZE:  # errs on purpose: `make asan` shows with it that the sanitizers bite
+    extensions.append(extension("tidegate_canary", "csrc/tests/canary.pyx"))
 
 setup(
     ext_modules=cythonize(
         extensions,
         include_path=["src"],
-        build_dir="build/cython",
+        # Cython looks at dates only: C code with and without bounds checks must not share a place.
+        build_dir="build/cython-checked" if CHECKED else "build/cython",
         compiler_directives={
             "language_level": 3,
             "binding": True,
             "embedsignature": False,
-            "boundscheck": DEBUG or bool(SANITIZE),
+            "boundscheck": CHECKED,
             "wraparound": False,
             "initializedcheck": False,
             "cdivision": True,

@@ -16,6 +16,7 @@ extern "C" {
 
 #define TG_SCAN_MAX_FIELDS 64 /* wanted fields in one plan */
 #define TG_SCAN_MAX_DEPTH 64  /* containers open at once; one more is TG_SCAN_EDEPTH */
+#define TG_SCAN_MAX_TOKEN_BYTES 255 /* of one token of a pointer, decoded */
 
 /* What a document turned out to be. Every code has a name (tg_scan_status_name) and a test. */
 typedef enum {
@@ -29,7 +30,7 @@ typedef enum {
     TG_SCAN_ELITERAL,  /* GRAMMAR level only: bad number or literal */
     TG_SCAN_ETOOLARGE, /* len > UINT32_MAX - 64 */
     TG_SCAN_ENOMEM,    /* plan_new only */
-    TG_SCAN_EPOINTER,  /* plan_new only: not a JSON pointer, too many fields, token too long */
+    TG_SCAN_EPOINTER,  /* plan_new only: not a JSON pointer, too many fields, token too long, too many tokens */
     TG_SCAN_STATUS_COUNT
 } tg_scan_status;
 
@@ -40,7 +41,7 @@ typedef enum { TG_SCAN_STRUCTURE = 0, TG_SCAN_GRAMMAR = 1 } tg_scan_level;
 typedef enum {
     TG_SCAN_ABSENT = 0,
     TG_SCAN_STRING, /* ptr,len: between the quotes, escapes as they stand; see `escaped` */
-    TG_SCAN_NUMBER, /* ptr,len: the text */
+    TG_SCAN_NUMBER, /* ptr,len: the text; at STRUCTURE level any bare word but the three literals */
     TG_SCAN_TRUE,
     TG_SCAN_FALSE,
     TG_SCAN_NULL,
@@ -84,9 +85,11 @@ tg_scan_status tg_scan(const tg_scan_plan *plan, const uint8_t *doc, size_t len,
  * the bytes written. A lone surrogate becomes three bytes (WTF-8), as Python's "surrogatepass" writes it. */
 size_t tg_scan_unescape(const uint8_t *src, size_t len, uint8_t *dst);
 
-/* Implementations: "scalar", "sse2", "sse42", "avx2", "neon". The best that the CPU has is taken at the
+/* Implementations: "scalar", "sse2", "sse42", "avx2", "avx512", "neon". The best that the CPU has is taken at the
  * first use. tg_scan_use forces one (NULL: the best again); 0 done, -1 unknown here or not in this CPU. Call
- * before threads start. */
+ * before threads start. The choice belongs to the shared object that this code is linked into: two extensions
+ * have two. All implementations give the same answers, error codes and positions included: a fast one only
+ * accepts, and what it does not accept the scalar one scans again. */
 int tg_scan_use(const char *name);
 const char *tg_scan_using(void);
 int tg_scan_implementations(const char **names, int room); /* those usable here; returns their number */

@@ -1,0 +1,122 @@
+# Needs make, Python 3.11 or newer with its headers, and a C compiler. Everything else goes into .venv.
+# ARGS are passed to what a target runs:  make run ARGS='--seconds 15 --json'   make test ARGS='-k rules'
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+# Expanded only where .venv is created: the first of these that is new enough.
+PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.14 python3.12 python3.11,\
+	$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+MODE := $(if $(filter-out 0,$(TIDEGATE_DEBUG)),debug,release)
+NATIVE := $(wildcard src/tidegate/core/*.pyx src/tidegate/core/*.pxd csrc/*.c csrc/*.h) setup.py
+ASAN := build/asan
+SANITIZERS := address,undefined
+BENCH_JSON ?= build/bench/micro.json
+
+# $(call quietly,what,commands): one line, and the commands' output only if they fail.
+define quietly
+@mkdir -p build; echo "$(1) …" >&2; \
+if ! ( $(2) ) >build/build.log 2>&1; then tail -n 80 build/build.log >&2; echo "Failed: $(1). All of it: build/build.log" >&2; exit 1; fi
+endef
+
+.PHONY: help run test build debug asan ctest fuzz bench lint format settings metrics lock clean
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+
+run: build ## a surge on this machine; with TIDEGATE_KAFKA_BOOTSTRAP_SERVERS set: the sidecar
+	@exec $(BIN)/tidegate $(if $(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS)$(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS_FILE),run,demo) $(ARGS)
+
+test: build $(VENV)/.dev ## all tests; those on a real Kafka need Java 17 and Maven
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+build: build/.$(MODE) ## .venv, locked dependencies, native core in place
+	@:
+
+debug: ## the native core with assertions and bounds checks (make test TIDEGATE_DEBUG=1 tests it)
+	@$(MAKE) build TIDEGATE_DEBUG=1
+
+asan: build $(VENV)/.dev ## the native core's tests under AddressSanitizer and UBSan
+	$(call quietly,Building with sanitizers,TIDEGATE_SANITIZE=$(SANITIZERS) $(BIN)/python setup.py -q build --build-base $(ASAN)/base --build-lib $(ASAN)/lib)
+	@preload="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)"; \
+	env LD_PRELOAD="$$preload" PYTHONPATH=$(ASAN)/lib PYTHONMALLOC=malloc TIDEGATE_TEST_SANITIZED=1 \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		$(BIN)/python -m pytest -p no:cacheprovider $(if $(ARGS),$(ARGS),tests/core)
+
+ctest: ## the C tests
+	@$(MAKE) -C csrc test
+
+fuzz: ## the C fuzz targets; SECONDS=60 for longer
+	@$(MAKE) -C csrc fuzz $(if $(SECONDS),SECONDS=$(SECONDS))
+
+bench: build $(VENV)/.dev ## benchmarks of the parts; results as JSON in BENCH_JSON
+	@mkdir -p $(dir $(BENCH_JSON))
+	@exec $(BIN)/python -m pytest benchmarks/micro -o python_files='bench_*.py' --benchmark-only --benchmark-json=$(BENCH_JSON) $(ARGS)
+
+lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
+	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	try ruff check .; \
+	try ruff format --check .; \
+	try mypy; \
+	try xargs -r cython-lint < <(git ls-files '*.pyx' '*.pxd'); \
+	try xargs -r clang-format --dry-run --Werror < <(git ls-files 'csrc/*.c' 'csrc/*.h'); \
+	try lint-imports --no-cache; \
+	exit $$failed
+
+format: $(VENV)/.dev ## ruff and clang-format, in place
+	@$(BIN)/ruff check -q --fix . || true
+	@$(BIN)/ruff format .
+	@git ls-files 'csrc/*.c' 'csrc/*.h' | xargs -r $(BIN)/clang-format -i
+
+settings: $(VENV)/.installed ## docs/settings.md from the model
+	@$(BIN)/python -m tidegate.config_docs >build/settings.md && mv build/settings.md docs/settings.md
+
+metrics: build ## docs/metrics.md from the table
+	@$(BIN)/python -m tidegate.ops.metrics_docs >build/metrics.md && mv build/metrics.md docs/metrics.md
+
+lock: $(VENV)/.dev ## requirements/*.txt anew, with hashes (UPGRADE=1: newest versions)
+	@for one in run:pyproject.toml build:requirements/build.in dev:requirements/dev.in; do \
+		CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
+			--no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(if $(UPGRADE),--upgrade) \
+			--output-file "requirements/$${one%%:*}.txt" "$${one#*:}"; \
+	done
+
+clean: ## everything that was built, .venv as well
+	rm -rf build dist .venv src/*.egg-info csrc/build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests benchmarks -name '__pycache__' -prune -exec rm -rf {} + 2>/dev/null || true
+	rm -f src/tidegate/core/*.so
+
+# ---- what the targets above stand on; each is done again only when what it depends on changed ----
+
+$(VENV)/.created:
+	@[ -n "$(PYTHON)" ] || { echo "tidegate needs Python 3.11 or newer: no such python3 found. Name one: make build PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tidegate needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make build PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot create environments: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || { echo "Python.h is missing: install the headers of $(PYTHON) (Debian: apt install python3-dev)" >&2; exit 1; }
+	@command -v $${CC:-cc} >/dev/null || { echo "tidegate needs a C compiler (Debian: apt install gcc libc6-dev)" >&2; exit 1; }
+	$(call quietly,Creating $(VENV) with $(PYTHON),$(PYTHON) -m venv --clear $(VENV))
+	@touch $@
+
+$(VENV)/.run: requirements/run.txt requirements/build.txt | $(VENV)/.created
+	$(call quietly,Installing locked dependencies,$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt)
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt | $(VENV)/.run
+	$(call quietly,Installing locked development tools,$(PIP) install --require-hashes -r requirements/dev.txt)
+	@touch $@
+
+# Editable, for the `tidegate` command; this compiles the native core as well.
+$(VENV)/.installed: pyproject.toml setup.py $(VENV)/.run
+	$(call quietly,Building (the first time takes about a minute),$(PIP) install --no-build-isolation --no-deps -e .)
+	@touch $@
+
+# build_ext only looks at dates, so a change of mode has to force it.
+build/.$(MODE): $(VENV)/.installed $(NATIVE)
+	$(call quietly,Compiling the native core ($(MODE)),$(BIN)/python setup.py -q build_ext --inplace $(if $(wildcard build/.$(if $(filter debug,$(MODE)),release,debug))$(filter debug,$(MODE)),--force))
+	@rm -f build/.release build/.debug; touch $@

@@ -1,0 +1,74 @@
+"""The consumer's librdkafka properties: what was measured as right, what the budget gives, what the operator says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidegate.config_checks import MAX_POLL_INTERVAL_MS, SESSION_TIMEOUT_MS
+
+if TYPE_CHECKING:
+    from tidegate.config import Settings
+
+_FETCH_MAX_BYTES = 8 << 20
+_FETCH_MESSAGE_MAX_BYTES = 256 << 10
+_MESSAGE_MAX_BYTES = 1_000_000  # librdkafka's default
+_RECEIVE_MESSAGE_MAX_BYTES = 100_000_000  # librdkafka's default
+_RESPONSE_OVERHEAD_BYTES = 512  # librdkafka asks for this much between a fetch and what it accepts to receive
+
+
+def consumer_properties(settings: Settings, lanes: int) -> dict[str, str]:
+    """Properties for one consumer handle, to be set in this order.
+
+    Args:
+        settings: with ``kafka_bootstrap_servers`` set. What the operator passes through stands over the defaults;
+            properties that tidegate owns were refused when the settings were read.
+        lanes: over all handles of the process: the prefetch budget is divided among them.
+
+    Returns:
+        Plain texts, secrets included: never log them.
+    """
+    given = {name: value.get_secret_value() for name, value in settings.kafka.items()}
+    properties = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers or "",
+        "client.id": "tidegate",
+        "group.id": settings.group_id,
+        "group.protocol": settings.group_protocol,
+        "max.poll.interval.ms": str(MAX_POLL_INTERVAL_MS),
+        # Only what the target acknowledged is stored; storing is what makes auto-commit at-least-once.
+        "enable.auto.offset.store": "false",
+        "enable.auto.commit": "true",
+        "auto.commit.interval.ms": "1000",
+        # Starting offsets are resolved at assignment; anything librdkafka would decide alone is a silent jump.
+        "auto.offset.reset": "error",
+        "enable.partition.eof": "true",
+        "isolation.level": "read_committed",
+        "check.crcs": "true",
+        "fetch.queue.backoff.ms": "10",  # 1000, the default, halves throughput
+        "fetch.min.bytes": "1",
+        "fetch.message.max.bytes": str(_FETCH_MESSAGE_MAX_BYTES),  # keeps a busy lane from delaying the others
+        "queued.min.messages": "100000",  # high enough that bytes govern
+        "queued.max.messages.kbytes": str(settings.budget.queued_kbytes(lanes)),
+        "topic.metadata.refresh.interval.ms": "60000",
+        "statistics.interval.ms": "0",
+        "log.queue": "true",
+    }
+    if settings.group_instance_id is not None:
+        properties["group.instance.id"] = settings.group_instance_id
+    if settings.group_protocol == "classic":
+        # With the consumer protocol both are the broker's, and librdkafka refuses to start with them.
+        properties["partition.assignment.strategy"] = "cooperative-sticky"
+        properties["session.timeout.ms"] = str(SESSION_TIMEOUT_MS)
+    properties |= _fetch_limits(settings.budget.prefetch, given)
+    return properties | given
+
+
+def _fetch_limits(prefetch_bytes: int, given: dict[str, str]) -> dict[str, str]:
+    """Limits that librdkafka wants in order: message.max ≤ fetch.max ≤ receive.max − 512."""
+    message_max = int(given.get("message.max.bytes", _MESSAGE_MAX_BYTES))
+    # One response is in hand beyond the queues' limits: a third of the prefetch budget at most, where records allow it.
+    fetch_max = max(message_max, min(_FETCH_MAX_BYTES, prefetch_bytes // 3))
+    fetch_max = int(given.get("fetch.max.bytes", fetch_max))
+    limits = {"fetch.max.bytes": str(fetch_max)}
+    if fetch_max + _RESPONSE_OVERHEAD_BYTES > _RECEIVE_MESSAGE_MAX_BYTES:
+        limits["receive.message.max.bytes"] = str(fetch_max + _RESPONSE_OVERHEAD_BYTES)
+    return limits

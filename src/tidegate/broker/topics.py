@@ -1,0 +1,44 @@
+"""Topics as the broker has them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+ASSUMED_MATCHES = 16  # of a regular expression, while the broker cannot be asked
+ASK_SECONDS = 2.0
+# What a consumer is told and an admin client does not know; it would warn of each.
+_CONNECTION = ("bootstrap.servers", "client.id", "security.protocol", "broker.address", "socket.", "sasl.", "ssl.")
+
+
+def count_lanes(topics: Sequence[str], properties: Mapping[str, str]) -> int:
+    """How many topics a subscription will read, to divide the prefetch budget among them; at least 1.
+
+    Names count one each; a regular expression (``^…``) counts the topics that it matches now. One more that is created
+    later gets the same share on top.
+
+    Args:
+        properties: of the consumer; those that concern the connection are used to ask.
+    """
+    patterns = [topic for topic in topics if topic.startswith("^")]
+    names = len(topics) - len(patterns)
+    if not patterns:
+        return max(1, names)
+    from confluent_kafka import KafkaException
+    from confluent_kafka.admin import AdminClient  # costs 100 ms, so only for those who need it
+
+    connection = {name: value for name, value in properties.items() if name.startswith(_CONNECTION)}
+    try:
+        known = AdminClient(connection).list_topics(timeout=ASK_SECONDS).topics
+    except KafkaException:
+        return names + ASSUMED_MATCHES
+    matched = {topic for topic in known for pattern in patterns if _matches(pattern, topic)}
+    return max(1, names + len(matched))
+
+
+def _matches(pattern: str, topic: str) -> bool:
+    # librdkafka's expressions are POSIX extended ones; where the dialects differ the count is merely a little off.
+    try:
+        return re.search(pattern, topic) is not None
+    except re.error:
+        return True

@@ -1,0 +1,56 @@
+"""How the one memory budget is divided (decided and measured for 96 MiB; the shares hold for any size)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MINIMUM_BYTES = 16 << 20
+_CLASSES = 4
+# Payload bytes that librdkafka may queue per byte of prefetch budget. The rest pays for its 340 B per queued message
+# (about as much again at the usual 260 B events) and for the fetch response in hand that overshoots the limit.
+_QUEUED_SHARE = 0.4
+_QUEUED_FLOOR_KBYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Shares of ``TIDEGATE_MEMORY_BYTES``, all in bytes; they add up to ``total``.
+
+    Attributes:
+        prefetch: what librdkafka holds ahead of the reader, over all lanes.
+        rings: the classes' buffers together.
+        in_flight: bodies of batches sent or waiting to be sent again.
+    """
+
+    total: int
+    prefetch: int
+    rings: int
+    in_flight: int
+
+    @classmethod
+    def from_bytes(cls, total: int) -> Budget:
+        """Divide ``total`` bytes: a quarter, a half, a quarter.
+
+        Raises:
+            ValueError: less than 16 MiB, which leaves no room for one fetch, one batch and four rings.
+        """
+        if total < MINIMUM_BYTES:
+            raise ValueError(f"a budget of {total} bytes is below the minimum of {MINIMUM_BYTES}")
+        prefetch, rings = total // 4, total // 2
+        return cls(total=total, prefetch=prefetch, rings=rings, in_flight=total - prefetch - rings)
+
+    @property
+    def ring_minimum(self) -> int:
+        """Reserved for each class whatever the others hold."""
+        return self.rings // 12
+
+    @property
+    def rings_shared(self) -> int:
+        """What the classes share by demand beyond their minimums."""
+        return self.rings - _CLASSES * self.ring_minimum
+
+    def queued_kbytes(self, lanes: int) -> int:
+        """``queued.max.messages.kbytes`` for each of ``lanes`` lanes: librdkafka counts per forwarded queue."""
+        if lanes < 1:
+            raise ValueError("there is at least one lane")
+        return max(_QUEUED_FLOOR_KBYTES, int(self.prefetch * _QUEUED_SHARE) // lanes // 1024)

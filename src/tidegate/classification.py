@@ -1,0 +1,45 @@
+"""From settings to the compiled rules: the operator's lists over the built-in vocabulary."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tidegate.config import Settings
+    from tidegate.core.rules import RuleTable
+
+_DEFAULT = "default"
+
+
+def type_fields(settings: Settings) -> tuple[str, ...]:
+    """Where an event's type is looked for, in order; the word ``default`` stands for the built-in list."""
+    from tidegate.vocabulary import DEFAULT_TYPE_FIELDS
+
+    given = settings.type_fields if settings.type_fields is not None else (_DEFAULT,)
+    fields = (f for entry in given for f in (DEFAULT_TYPE_FIELDS if entry == _DEFAULT else (entry,)))
+    return tuple(dict.fromkeys(fields))
+
+
+def rule_table(settings: Settings) -> RuleTable:
+    """Compile the rules in force.
+
+    Raises:
+        RuleError: a rule or a type field cannot be understood, or two classes claim the same rule.
+    """
+    from tidegate.errors import ConfigError, RuleError
+
+    try:
+        from tidegate.core.rules import RuleTable
+    except ValueError as error:  # of the scanner: this processor cannot do it
+        raise ConfigError(f"TIDEGATE_SIMD: {error}", code="simd", hint="Unset it: the best is chosen then.") from None
+    from tidegate.vocabulary import resolve_rules
+
+    lists = {**settings.rule_overrides, "type_fields": settings.type_fields}
+    try:
+        return RuleTable(resolve_rules(settings.rule_overrides), type_fields(settings))
+    except RuleError as error:
+        # The table knows the rule, not the variable it was written in.
+        variables = [f"TIDEGATE_{name.upper()}" for name, given in lists.items() if given and error.rule in given]
+        if variables:
+            error.message = f"{' and '.join(variables)}: {error.message}"
+        raise

@@ -1,0 +1,180 @@
+"""The command line. Imports of what a command needs are inside it, so that the others start quickly.
+
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tidegate import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tidegate.config import Configuration, Settings
+    from tidegate.core.rules import RuleTable
+
+_INTERRUPTED = 130
+_typer = typer.Typer(
+    name="tidegate",
+    no_args_is_help=True,
+    add_completion=False,
+    # Pretty tracebacks show local variables: payloads and passwords.
+    pretty_exceptions_enable=False,
+    help="Keeps critical events flowing from Kafka to an app when the stream surges.\n\n"
+    "Settings are environment variables TIDEGATE_*; `tidegate config` shows them.",
+)
+
+
+def app() -> None:
+    """Run the command that ``sys.argv`` names. Ends by SystemExit with its code; TidegateError passes through."""
+    try:
+        _typer(prog_name="tidegate")
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # newer typers only; ours are 0, 2 and 1
+            raise SystemExit(1) from None
+        raise
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"tidegate {__version__}")
+        raise typer.Exit
+
+
+@_typer.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Show it.")] = False,
+) -> None:
+    pass
+
+
+@_typer.command()
+def run(
+    until_end: Annotated[
+        bool, typer.Option(help="Stop when every partition has reached the end it had at the start; implies --summary.")
+    ] = False,
+    summary: Annotated[bool, typer.Option(help="Print a JSON summary as the last line on any clean end.")] = False,
+) -> None:
+    """Read Kafka and feed the target until told to stop."""
+    configuration = _read(running=True)
+    with _Logs(configuration):
+        from tidegate import sidecar
+
+        code = sidecar.run(configuration.settings, until_end=until_end, summary=summary or until_end)
+    raise typer.Exit(code)
+
+
+@_typer.command()
+def demo(
+    seconds: Annotated[int, typer.Option(min=1, help="How long the shop is open.")] = 30,
+    json: Annotated[bool, typer.Option("--json", help="End with the summary as one line of JSON.")] = False,
+    surge: Annotated[float, typer.Option(min=1, help="How many times the usual stream at its peak.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of the generated events.")] = 1,
+    rate: Annotated[int | None, typer.Option(min=1, help="Usual events per second, before the surge.")] = None,
+) -> None:
+    """Show a surge on this machine: an embedded broker, generated events, a slow shop. Needs nothing installed."""
+    from tidegate.demo.main import DemoOptions
+    from tidegate.demo.main import run as run_demo
+
+    raise typer.Exit(run_demo(DemoOptions(seconds=seconds, json=json, surge=surge, seed=seed, rate=rate)))
+
+
+@_typer.command()
+def validate(
+    samples: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Also try the rules on sample events, JSON lines; - reads stdin."),
+    ] = None,
+) -> None:
+    """Check the configuration and the rules, without connecting to anything."""
+    configuration = _read()
+    for warning in configuration.warnings:
+        print(f"tidegate: warning: {warning}", file=sys.stderr)
+    table = _rule_table(configuration.settings)
+    if samples is None:
+        print("ok")
+        return
+    from tidegate.samples import validate_samples
+
+    for line in validate_samples(_lines(samples), table):
+        sys.stdout.buffer.write(line if line.endswith(b"\n") else line + b"\n")
+        if samples == "-":  # someone may be typing, or waiting for each answer
+            sys.stdout.buffer.flush()
+
+
+class ConfigFormat(StrEnum):
+    """How `tidegate config` prints."""
+
+    TABLE = "table"
+    ENV = "env"
+    JSON = "json"
+
+
+@_typer.command()
+def config(
+    form: Annotated[
+        ConfigFormat, typer.Option("--format", help="table, env (to paste), or json.")
+    ] = ConfigFormat.TABLE,
+) -> None:
+    """Print what is in force, secrets masked, and where each value came from."""
+    from tidegate import config_show
+
+    configuration = _read()
+    for warning in configuration.warnings:
+        print(f"tidegate: warning: {warning}", file=sys.stderr)
+    if form is ConfigFormat.TABLE:
+        config_show.print_table(configuration)
+    else:
+        print(config_show.as_env(configuration) if form is ConfigFormat.ENV else config_show.as_json(configuration))
+
+
+def _read(*, running: bool = False) -> Configuration:
+    from tidegate.config import read
+
+    return read(os.environ, running=running)
+
+
+def _rule_table(settings: Settings) -> RuleTable:
+    from tidegate.classification import rule_table
+
+    return rule_table(settings)
+
+
+def _lines(path: str) -> Iterator[bytes]:
+    from tidegate.errors import ConfigError
+
+    if path == "-":
+        yield from sys.stdin.buffer
+        return
+    try:
+        with open(path, "rb") as file:
+            yield from file
+    except OSError as error:
+        raise ConfigError(f"--samples {path} cannot be read: {error.strerror}", code="samples-unreadable") from None
+
+
+class _Logs:
+    """Logging for as long as a command runs; what the configuration warns of is its first lines."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+
+    def __enter__(self) -> None:
+        import structlog
+
+        from tidegate.ops.logs import configure
+
+        settings = self._configuration.settings
+        self._writer = configure(settings.log_level, settings.log_format, secrets=settings.secrets())
+        for warning in self._configuration.warnings:
+            structlog.get_logger("tidegate.config").warning(warning)
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()

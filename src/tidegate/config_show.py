@@ -1,0 +1,85 @@
+"""What is in force, for people and programs: `tidegate config`. Secrets are masked before anything else happens."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from tidegate.broker.properties import consumer_properties
+from tidegate.config import SETTING_FIELDS, Configuration
+from tidegate.config_checks import kafka_variable, show, unit_of
+from tidegate.environment import PREFIX
+from tidegate.kafka_names import is_secret
+
+DEFAULT = "default"
+MASK = "***"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One setting in force; ``value`` as it would stand in the environment, ``""`` where it is not set."""
+
+    variable: str
+    value: str
+    unit: str
+    origin: str
+    description: str
+
+
+def entries(configuration: Configuration) -> Iterator[Entry]:
+    """Every setting, in the order of the model."""
+    for name, field in SETTING_FIELDS.items():
+        value = show(field, getattr(configuration.settings, name))
+        origin = configuration.origins.get(name, DEFAULT)
+        yield Entry(PREFIX + name.upper(), value, unit_of(field), origin, field.description or "")
+
+
+def kafka_entries(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
+    """(property, value, origin) of what librdkafka gets, for one lane on one handle."""
+    for name, value in consumer_properties(configuration.settings, lanes=1).items():
+        yield name, MASK if is_secret(name) else value, configuration.origins.get(f"kafka.{name}", "tidegate")
+
+
+def as_json(configuration: Configuration) -> str:
+    """One object: ``settings`` by variable, ``kafka`` by property."""
+    settings = {}
+    for entry in entries(configuration):
+        fields = asdict(entry)
+        settings[fields.pop("variable")] = fields
+    kafka = {name: {"value": value, "origin": origin} for name, value, origin in kafka_entries(configuration)}
+    return json.dumps({"settings": settings, "kafka": kafka}, indent=2, ensure_ascii=False)
+
+
+def as_env(configuration: Configuration) -> str:
+    """Shell assignments; what is not set, or masked, is a comment."""
+    lines = []
+    for entry in entries(configuration):
+        hidden = not entry.value or entry.value == MASK
+        lines.append(f"{'# ' if hidden else ''}{entry.variable}={shlex.quote(entry.value) if entry.value else ''}")
+    for name, value, origin in kafka_entries(configuration):
+        if origin != "tidegate":
+            lines.append(f"{'# ' if value == MASK else ''}{kafka_variable(name)}={shlex.quote(value)}")
+    return "\n".join(lines)
+
+
+def print_table(configuration: Configuration) -> None:
+    """Two tables on stdout. Without a terminal nothing is cut off or wrapped."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)
+    settings = Table("setting", "value", "unit", "from", box=None, pad_edge=False)
+    for entry in entries(configuration):
+        cells = (entry.variable, entry.value or "–", entry.unit, entry.origin)
+        settings.add_row(*map(Text, cells), style="dim" if entry.origin == DEFAULT else None)
+    kafka = Table("librdkafka (one lane)", "value", "from", box=None, pad_edge=False)
+    for name, value, origin in kafka_entries(configuration):
+        kafka.add_row(*map(Text, (name, value or "–", origin)), style="dim" if origin == "tidegate" else None)
+    console.print(settings)
+    console.print()
+    console.print(kafka)

@@ -1,0 +1,126 @@
+# The only extern declarations of the C sources; what each function promises stands in its header.
+
+from libc.stddef cimport size_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+
+
+cdef extern from "tg_scan.h" nogil:
+    enum:
+        TG_SCAN_MAX_FIELDS
+        TG_SCAN_MAX_DEPTH
+        TG_SCAN_HAS_NEWLINE
+        TG_SCAN_HAS_BOM
+
+    ctypedef enum tg_scan_status:
+        TG_SCAN_OK
+        TG_SCAN_EMPTY
+        TG_SCAN_ESYNTAX
+        TG_SCAN_ETRUNC
+        TG_SCAN_ESTRING
+        TG_SCAN_EUTF8
+        TG_SCAN_EDEPTH
+        TG_SCAN_ELITERAL
+        TG_SCAN_ETOOLARGE
+        TG_SCAN_ENOMEM
+        TG_SCAN_EPOINTER
+        TG_SCAN_STATUS_COUNT
+
+    ctypedef enum tg_scan_level:
+        TG_SCAN_STRUCTURE
+        TG_SCAN_GRAMMAR
+
+    ctypedef enum tg_scan_kind:
+        TG_SCAN_ABSENT
+        TG_SCAN_STRING
+        TG_SCAN_NUMBER
+        TG_SCAN_TRUE
+        TG_SCAN_FALSE
+        TG_SCAN_NULL
+        TG_SCAN_OBJECT
+        TG_SCAN_ARRAY
+
+    ctypedef struct tg_scan_value:
+        const uint8_t *ptr
+        uint32_t len
+        uint8_t kind
+        uint8_t escaped
+
+    ctypedef struct tg_scan_info:
+        uint32_t error_pos
+        uint32_t flags
+
+    ctypedef struct tg_scan_plan:
+        pass
+
+    tg_scan_status tg_scan_plan_new(const char *const *pointers, const size_t *lens, size_t n,
+                                    tg_scan_plan **out) noexcept
+    void tg_scan_plan_free(tg_scan_plan *plan) noexcept
+    size_t tg_scan_plan_fields(const tg_scan_plan *plan) noexcept
+    tg_scan_status tg_scan(const tg_scan_plan *plan, const uint8_t *doc, size_t len, tg_scan_level level,
+                           tg_scan_value *out, tg_scan_info *info) noexcept
+    size_t tg_scan_unescape(const uint8_t *src, size_t len, uint8_t *dst) noexcept
+    int tg_scan_use(const char *name) noexcept
+    const char *tg_scan_using() noexcept
+    int tg_scan_implementations(const char **names, int room) noexcept
+    const char *tg_scan_status_name(tg_scan_status status) noexcept
+
+
+cdef extern from "tg_hash.h" nogil:
+    uint64_t tg_xxh64(const uint8_t *data, size_t len, uint64_t seed) noexcept
+
+
+cdef extern from "tg_words.h" nogil:
+    ctypedef struct tg_words:
+        const uint32_t *offsets
+        const uint32_t *values
+        const uint8_t *bytes
+        uint32_t mask
+        uint32_t n
+
+    void tg_words_fill(tg_words *w, uint32_t *slots) noexcept
+    uint32_t tg_words_find(const tg_words *w, const uint8_t *value, size_t len, int blank) noexcept
+
+
+cdef extern from "tg_match.h" nogil:
+    enum:
+        TG_RANK_NONE
+
+    ctypedef struct tg_trie:
+        const uint32_t *cells
+        const uint8_t *classes
+
+    ctypedef struct tg_glob:
+        uint32_t rank
+        uint32_t next
+        uint32_t start
+        uint32_t len
+
+    ctypedef struct tg_matcher:
+        tg_words words
+        tg_trie head
+        tg_trie tail
+        tg_trie inner
+        const tg_glob *globs
+        const uint16_t *code
+        uint32_t bare
+        uint32_t empty
+
+    ctypedef struct tg_slot:
+        const uint8_t *ptr
+        size_t len
+        uint64_t seen
+
+    ctypedef struct tg_scratch:
+        uint64_t epoch
+        tg_slot *headers
+
+    tg_scratch *tg_scratch_new(size_t headers, size_t globs) noexcept
+    void tg_scratch_free(tg_scratch *s) noexcept
+    uint32_t tg_match_value(const tg_matcher *m, tg_scratch *s, const uint8_t *v, size_t len) noexcept
+    uint32_t tg_match(const tg_matcher *matchers, uint32_t id, tg_scratch *s, const uint8_t *v, size_t len,
+                      int escaped) noexcept
+
+
+cdef extern from "tg_scan_utf8.h" nogil:
+    # Whether the bytes are UTF-8; the portable one, for short text.
+    int tg_utf8_valid "tg_utf8_valid_plain"(const uint8_t *p, size_t len) noexcept

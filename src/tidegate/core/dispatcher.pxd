@@ -1,0 +1,38 @@
+# Dispatcher: which class is next, and its records made into a batch.
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
+
+from tidegate.core.batch cimport Batch
+from tidegate.core.ledger cimport Ledger
+from tidegate.core.ring cimport TG_CLASSES, Rings, tg_record
+
+cdef class Schedule:
+    cdef readonly uint32_t quantum            # records a round gives to weight 1
+    cdef int64_t deficit[TG_CLASSES]          # records; slot 0 is not used
+    cdef int64_t floor_owed                   # nineteenths of a record that the others are owed
+    cdef int turn
+    cdef int64_t age_budget_ns[TG_CLASSES]
+
+    cdef int choose(self, int ready, const int64_t *waited_ns) noexcept nogil
+    cdef void charge(self, int klass, uint32_t records, bint contended) noexcept nogil
+    cdef int weight(self, int klass, int64_t waited_ns) noexcept nogil
+
+cdef class Dispatcher:
+    cdef readonly Rings rings
+    cdef readonly Ledger ledger
+    cdef readonly Schedule schedule
+    cdef readonly int format
+    cdef readonly uint32_t max_records
+    cdef readonly size_t max_bytes
+    cdef readonly int64_t linger_ns
+    cdef public bint draining
+    cdef object _reader                       # keeps alive what the next two belong to
+    cdef int _reader_fd                       # written to when room was made for a held lane; -1: none
+    cdef int32_t *_room_wanted                # the reader's flag
+    cdef int64_t in_flight[TG_CLASSES]
+
+    cdef tg_record *_head(self, int klass) noexcept nogil
+    cdef int _ready(self, int classes, int64_t now_ns, int64_t *waited_ns) noexcept nogil
+    cdef Batch _build(self, int klass, int64_t now_ns)
+    cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept

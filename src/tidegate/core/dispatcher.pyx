@@ -1,0 +1,452 @@
+"""Dispatcher: critical first, the others by deficit round robin, each batch of one class.
+
+Order between classes (pressure.md section 3): strict priority for critical; high, normal and bulk share by deficit
+round robin (Shreedhar and Varghese 1995) with weights 8:4:1; together they keep a floor of one record in twenty while
+critical never pauses; a class whose oldest record has waited longer than its age budget counts as one class higher,
+but never as critical.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, uint8_t
+from libc.string cimport memcpy
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.unistd cimport write
+
+from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_u64, tg_swap_i32
+from tidegate.core.encode cimport (
+    TG_FORMAT_ENVELOPE,
+    TG_FORMAT_JSON,
+    TG_FORMAT_NDJSON,
+    TG_FORMAT_OPAQUE,
+    envelope_bound,
+    envelope_write,
+    plain_bound,
+    plain_write,
+)
+from tidegate.core.ledger cimport TG_DELIVERED, TG_DISCARDED, TG_DISPOSITIONS, TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_slot
+from tidegate.core.ring cimport TG_NULL_LEN, TG_RECORD_INVALID, record_bytes, tg_cursor
+
+cdef extern from *:
+    """
+    #define tg_prefetch(p) __builtin_prefetch(p)
+    """
+    void tg_prefetch(const void *p) noexcept nogil
+
+cdef extern from "Python.h":
+    # As pointers: a bytes object may be resized only while nobody else holds a reference.
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *text, Py_ssize_t size) except NULL
+    char *PyBytes_AS_STRING(PyObject *text) nogil
+    int _PyBytes_Resize(PyObject **text, Py_ssize_t size) except -1
+    void Py_DECREF(PyObject *text)
+
+cdef enum:
+    FLOOR = 20              # one record in so many belongs to the others, whatever critical does
+    OFFSETS_ROOM = 4096     # bytes of the X-Tidegate-Offsets header
+    NANOS = 1000000000
+
+cdef int WEIGHT[TG_CLASSES]
+WEIGHT[0], WEIGHT[1], WEIGHT[2], WEIGHT[3] = 0, 8, 4, 1
+FORMATS = {"ndjson": TG_FORMAT_NDJSON, "json": TG_FORMAT_JSON, "envelope": TG_FORMAT_ENVELOPE}
+AGE_BUDGET_SECONDS = (1.0, 5.0, 30.0, 300.0)
+
+
+cdef int64_t monotonic_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * NANOS + now.tv_nsec
+
+
+cdef inline void fetch_ahead(const tg_record *record) noexcept nogil:
+    """A ring that was full holds records that left the cache long ago. They stand one behind the other, so the lines
+    two KiB ahead are asked for while this record is looked at; both passes of a batch then find them near."""
+    cdef const char *ahead = <const char *>record + 2048
+    cdef const char *end = ahead + (record.size if record.size < 1024 else 1024)
+    while ahead < end:
+        tg_prefetch(ahead)
+        ahead += 64
+
+
+cdef inline bint deliverable(tg_slot *slot) noexcept nogil:
+    cdef int32_t state = tg_load_i32(&slot.state)
+    return state == TG_SLOT_LIVE or state == TG_SLOT_ORPHAN
+
+
+cdef class Schedule:
+    """The order between classes, without clock and rings, so that it can be tested by itself.
+
+    Args:
+        quantum: records that one round gives to weight 1; at least the size of a batch, so that a visit can serve
+            (DRR's condition for O(1)).
+        age_budgets: seconds after which the head of a class counts as one class higher.
+
+    Raises:
+        ValueError: an age budget that is not positive.
+    """
+
+    def __init__(self, uint32_t quantum=500, age_budgets=AGE_BUDGET_SECONDS):
+        cdef int k
+        self.quantum = max(1, quantum)
+        self.turn = 1
+        for k in range(TG_CLASSES):
+            self.deficit[k] = 0
+            self.age_budget_ns[k] = <int64_t>(age_budgets[k] * NANOS)
+            if self.age_budget_ns[k] <= 0:  # it is a divisor
+                raise ValueError(f"an age budget must be longer than 0 seconds, not {age_budgets[k]}")
+        self.deficit[1] = <int64_t>self.quantum * WEIGHT[1]
+
+    cdef int weight(self, int klass, int64_t waited_ns) noexcept nogil:
+        """DRR weight of a class whose head has waited so long."""
+        cdef int64_t steps = waited_ns // self.age_budget_ns[klass] if waited_ns > 0 else 0
+        if steps > klass - 1:
+            return WEIGHT[1]
+        return WEIGHT[klass - <int>steps]
+
+    cdef int choose(self, int ready, const int64_t *waited_ns) noexcept nogil:
+        """The class to serve among those whose bit is set in `ready`; -1: none."""
+        cdef int others = ready & ~1
+        if ready & 1 and (not others or self.floor_owed < FLOOR - 1):
+            return 0
+        if not others:
+            return -1
+        while True:
+            if others >> self.turn & 1:
+                if self.deficit[self.turn] > 0:
+                    return self.turn
+            else:
+                self.deficit[self.turn] = 0  # an idle class saves nothing up
+            self.turn = self.turn + 1 if self.turn < TG_CLASSES - 1 else 1
+            if others >> self.turn & 1:
+                self.deficit[self.turn] += <int64_t>self.quantum * self.weight(self.turn, waited_ns[self.turn])
+
+    cdef void charge(self, int klass, uint32_t records, bint contended) noexcept nogil:
+        """Books `records` served; `contended`: critical and others were due at once.
+
+        The floor: while they contend, a critical record owes the others a nineteenth of one. A whole batch may be
+        taken on the first record owed; the debt is then worked off before the next."""
+        if klass:
+            self.deficit[klass] -= records
+        if not contended:
+            self.floor_owed = 0
+        elif klass:
+            self.floor_owed -= <int64_t>(FLOOR - 1) * records
+        else:
+            self.floor_owed += records
+
+    def pick(self, ready, waited=(0.0, 0.0, 0.0, 0.0)) -> int:
+        """`choose` from Python: `ready` is a collection of classes, `waited` their heads' seconds."""
+        cdef int64_t waited_ns[TG_CLASSES]
+        cdef int k, mask = 0
+        for k in range(TG_CLASSES):
+            waited_ns[k] = <int64_t>(waited[k] * NANOS)
+        for k in ready:
+            mask |= 1 << k
+        return self.choose(mask, waited_ns)
+
+    def book(self, int klass, uint32_t records, bint contended) -> None:
+        """`charge` from Python."""
+        self.charge(klass, records, contended)
+
+
+cdef class Dispatcher:
+    """Takes records out of the rings as batches. One thread only: the event loop's.
+
+    Args:
+        format: ``"ndjson"``, ``"json"`` or ``"envelope"``.
+        max_records: most records of a batch.
+        max_bytes: a batch is not filled beyond this; one record that is larger goes alone.
+        linger: seconds that a part-filled batch waits for more; critical never waits.
+    """
+
+    def __init__(self, Rings rings not None, Ledger ledger not None, str format="ndjson", uint32_t max_records=500,
+                 size_t max_bytes=1 << 20, double linger=0.005, age_budgets=AGE_BUDGET_SECONDS):
+        cdef int k
+        self.rings = rings
+        self.ledger = ledger
+        self.format = FORMATS[format]
+        self.max_records = max(1, max_records)
+        self.max_bytes = max_bytes
+        self.linger_ns = <int64_t>(linger * NANOS)
+        self.schedule = Schedule(self.max_records, age_budgets)
+        self._reader_fd = -1
+        for k in range(TG_CLASSES):
+            self.in_flight[k] = 0
+
+    cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept:
+        self._reader = reader
+        self._room_wanted = wanted
+        self._reader_fd = fd
+
+    cdef tg_record *_head(self, int klass) noexcept nogil:
+        """The oldest record whose partition is still ours; what was revoked before it is discarded."""
+        cdef tg_cursor at
+        cdef tg_record *record
+        cdef tg_slot *slot
+        while True:
+            at = self.rings.cursor(klass)
+            record = self.rings.peek(klass, &at)
+            if record is NULL:
+                return NULL
+            slot = self.ledger.slots[record.slot]
+            if deliverable(slot):
+                return record
+            record = self.rings.consume(klass)
+            slot.popped += 1
+            self.ledger.settle_run(klass, TG_DISCARDED, record.slot, record.offset, 1, record.gap)
+            self.rings.drop(klass, record)
+
+    cdef int _ready(self, int classes, int64_t now_ns, int64_t *waited_ns) noexcept nogil:
+        """Bits of the classes that are due; `waited_ns` of each head."""
+        cdef int k, ready = 0
+        cdef tg_record *head
+        for k in range(TG_CLASSES):
+            waited_ns[k] = 0
+            if not classes >> k & 1:
+                continue
+            head = self._head(k)
+            if head is NULL:
+                continue
+            waited_ns[k] = now_ns - head.read_ns
+            if (k == 0 or self.draining or waited_ns[k] >= self.linger_ns
+                    or self.rings.records(k) >= self.max_records or self.rings.bytes(k) >= self.max_bytes):
+                ready |= 1 << k
+        return ready
+
+    def take(self, int classes=15):
+        """The next due batch among the classes whose bit ``1 << class`` is set; None: nothing is due now.
+
+        Raises:
+            MemoryError: no room for the body; nothing was taken.
+        """
+        cdef int64_t waited_ns[TG_CLASSES]
+        cdef int64_t now_ns = monotonic_ns()
+        cdef int ready, klass
+        cdef Batch batch
+        with nogil:
+            ready = self._ready(classes, now_ns, waited_ns)
+            klass = self.schedule.choose(ready, waited_ns)
+        if klass < 0:
+            batch = None
+        else:
+            batch = self._build(klass, now_ns)
+            self.schedule.charge(klass, batch.records, ready & 1 and ready & ~1)
+        if self._room_wanted is not NULL:
+            tg_fence()  # the room made above is visible before the flag is read
+            if tg_load_i32(self._room_wanted) and tg_swap_i32(self._room_wanted, 0):
+                wake_fd(self._reader_fd)
+        return batch
+
+    cdef Batch _build(self, int klass, int64_t now_ns):
+        """A batch of the class's oldest records. The head is known to be there and live."""
+        cdef Batch batch = Batch.__new__(Batch)
+        cdef tg_cursor at = self.rings.cursor(klass)
+        cdef tg_record *record
+        cdef tg_slot *slot
+        cdef size_t bound = 2, size = 2, one, estimate, topic_len
+        cdef uint32_t n = 0, i
+        cdef size_t header = 0
+        cdef int64_t last_offset = 0
+        cdef uint32_t last_slot = 0, run_count = 0
+        cdef int format = self.format
+        cdef PyObject *body
+        cdef uint8_t *start
+        cdef uint8_t *out
+        cdef bint envelope = format == TG_FORMAT_ENVELOPE
+        batch.klass, batch.ledger, batch.taken_ns, batch.oldest_ms = klass, self.ledger, now_ns, -1
+        with nogil:
+            # First pass: how many records fit, and how large the body can get.
+            while n < self.max_records:
+                record = self.rings.peek(klass, &at)
+                if record is NULL:
+                    break
+                fetch_ahead(record)
+                slot = self.ledger.slots[record.slot]
+                if n and not deliverable(slot):
+                    break  # discarded when it is the head (a head revoked since _ready is merely in flight)
+                if record.flags & TG_RECORD_INVALID and not envelope:
+                    if n:
+                        break
+                    format = TG_FORMAT_OPAQUE
+                if envelope:
+                    topic_len = self.ledger.lanes[slot.lane].topic_len
+                    one = envelope_bound(record, topic_len)
+                    estimate = (<size_t>record.value_len + topic_len + record.headers_len + 128
+                                + (0 if record.key_len == TG_NULL_LEN else record.key_len))
+                else:
+                    topic_len = 0
+                    one = plain_bound(record) + 1
+                    estimate = one
+                if n and size + estimate > self.max_bytes:
+                    break
+                # Length of the offsets header, from above.
+                if n == 0 or record.slot != last_slot or record.offset <= last_offset:
+                    header += self.ledger.lanes[slot.lane].topic_len + 34
+                    run_count = 1
+                elif record.offset == last_offset + 1 and record.gap == 0:
+                    run_count += 1
+                    if run_count == 2:
+                        header += 11
+                else:
+                    header += offset_digits(record.offset - last_offset) + 2
+                    run_count = 1
+                if header > OFFSETS_ROOM and n:
+                    break
+                last_slot, last_offset = record.slot, record.offset
+                bound += one
+                size += estimate
+                n += 1
+                self.rings.step(&at, record)
+                if format == TG_FORMAT_OPAQUE:
+                    break
+        body = new_bytes(NULL, <Py_ssize_t>bound)
+        start = <uint8_t *>PyBytes_AS_STRING(body)
+        out = start
+        with nogil:
+            if format == TG_FORMAT_JSON:
+                out[0] = b"["
+                out += 1
+            for i in range(n):
+                record = self.rings.consume(klass)
+                slot = self.ledger.slots[record.slot]
+                if not batch.add(record.slot, record.offset, record.gap):
+                    break
+                slot.popped += 1
+                if record.timestamp_ms >= 0 and (batch.oldest_ms < 0 or record.timestamp_ms < batch.oldest_ms):
+                    batch.oldest_ms = record.timestamp_ms
+                if envelope:
+                    out = envelope_write(record, self.ledger.lanes[slot.lane].topic,
+                                         self.ledger.lanes[slot.lane].topic_len, slot.partition, klass, out)
+                    out[0] = b"\n"
+                    out += 1
+                elif format == TG_FORMAT_OPAQUE:
+                    out = raw_write(record, out)
+                else:
+                    if format == TG_FORMAT_JSON and i:
+                        out[0] = b","
+                        out += 1
+                    out = plain_write(record, out)
+                    if format == TG_FORMAT_NDJSON:
+                        out[0] = b"\n"
+                        out += 1
+                self.rings.drop(klass, record)
+            if format == TG_FORMAT_JSON:
+                out[0] = b"]"
+                out += 1
+        if not batch.records:
+            Py_DECREF(body)
+            raise MemoryError("offsets of a batch")
+        _PyBytes_Resize(&body, out - start)
+        batch.body = <bytes>body  # takes a reference of its own
+        Py_DECREF(body)
+        batch.format = format
+        self.in_flight[klass] += batch.records
+        return batch
+
+    def due_in(self):
+        """Seconds until something is due (0.0: now); None: the rings are empty."""
+        cdef int64_t waited_ns[TG_CLASSES]
+        cdef int64_t now_ns = monotonic_ns()
+        cdef int64_t left, least = -1
+        cdef int k
+        if self._ready(15, now_ns, waited_ns):
+            return 0.0
+        for k in range(1, TG_CLASSES):
+            if self.rings.records(k):
+                left = self.linger_ns - waited_ns[k]
+                if least < 0 or left < least:
+                    least = max(left, 0)
+        return None if least < 0 else least / <double>NANOS
+
+    def settle(self, Batch batch not None) -> None:
+        """The sink acknowledged the batch.
+
+        Raises:
+            ValueError: it was settled or discarded before.
+        """
+        self._end(batch, TG_DELIVERED)
+
+    def discard(self, Batch batch not None) -> int:
+        """Gives the batch up without acknowledging its offsets: Kafka will bring them again. Returns its records.
+
+        Raises:
+            ValueError: it was settled or discarded before.
+        """
+        self._end(batch, TG_DISCARDED)
+        return batch.records
+
+    def _end(self, Batch batch, int disposition):
+        cdef uint32_t i
+        if batch.ended:
+            raise ValueError(f"{batch!r} was settled before")
+        batch.ended = True
+        with nogil:
+            for i in range(batch.run_count):
+                self.ledger.settle_run(batch.klass, disposition, batch.runs[i].slot, batch.runs[i].first,
+                                       batch.runs[i].count, batch.runs[i].gap)
+        self.in_flight[batch.klass] -= batch.records
+        if disposition == TG_DELIVERED:
+            self.ledger.last_settled_ns = monotonic_ns()
+
+    def discard_buffered(self) -> int:
+        """Empties the rings without acknowledging (shutdown past its deadline). Returns the records."""
+        cdef int k
+        cdef int total = 0
+        cdef tg_record *record
+        for k in range(TG_CLASSES):
+            while True:
+                record = self.rings.consume(k)
+                if record is NULL:
+                    break
+                self.ledger.slots[record.slot].popped += 1
+                self.ledger.settle_run(k, TG_DISCARDED, record.slot, record.offset, 1, record.gap)
+                self.rings.drop(k, record)
+                total += 1
+        return total
+
+    def states(self) -> dict:
+        """``{class index: (buffered records, buffered bytes, records in flight)}``."""
+        return {k: (self.rings.records(k), self.rings.bytes(k), self.in_flight[k]) for k in range(TG_CLASSES)}
+
+    def conservation(self) -> tuple:
+        """By class: records polled less those that ended, are buffered or in flight. 0, or a count is lost.
+
+        The reader goes on meanwhile. It counts a record as polled right beside putting it into the ring, so the sum
+        of the polled ones lies between the ring's counts before and after summing, give or take the one in hand:
+        a fault of one record in the reader's half does not show. The event loop's half is exact.
+        """
+        cdef int k, lane, d, _attempt
+        cdef int64_t before = 0, after = 0, polled = 0, ended, reader_half
+        errors = []
+        for k in range(TG_CLASSES):
+            for _attempt in range(8):
+                before = <int64_t>tg_load_u64(&self.rings.rings[k].pushed_local)
+                polled = 0
+                for lane in range(self.ledger.lane_count):
+                    polled += <int64_t>tg_load_u64(&self.ledger.lanes[lane].polled[k])
+                after = <int64_t>tg_load_u64(&self.rings.rings[k].pushed_local)
+                if before == polled == after:
+                    break
+            reader_half = polled - min(max(polled, before - 1), after + 1)
+            ended = 0
+            for lane in range(self.ledger.lane_count):
+                for d in range(TG_DISPOSITIONS):
+                    ended += <int64_t>self.ledger.lanes[lane].ended[k][d]
+            errors.append(reader_half + <int64_t>self.rings.rings[k].popped - ended - self.in_flight[k])
+        return tuple(errors)
+
+
+cdef size_t offset_digits(int64_t step) noexcept nogil:
+    cdef size_t n = 1
+    while step >= 10:
+        step //= 10
+        n += 1
+    return n
+
+
+cdef uint8_t *raw_write(tg_record *record, uint8_t *out) noexcept nogil:
+    memcpy(out, record_bytes(record), record.value_len)
+    return out + record.value_len
+
+
+cdef void wake_fd(int fd) noexcept nogil:
+    cdef unsigned long long one = 1
+    write(fd, &one, sizeof(one))

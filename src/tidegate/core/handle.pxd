@@ -1,0 +1,53 @@
+# Handle: one librdkafka consumer of the group and what it owns.
+
+from libc.stdint cimport int32_t, int64_t
+
+from tidegate.core.intake cimport Intake, tg_lane
+from tidegate.core.ledger cimport Ledger, tg_slot
+from tidegate.core.mailbox cimport Mailbox
+from tidegate.core.rdkafka cimport (
+    rd_kafka_event_t,
+    rd_kafka_message_t,
+    rd_kafka_queue_t,
+    rd_kafka_t,
+    rd_kafka_topic_partition_list_t,
+    tg_rdkafka,
+)
+
+cdef class Handle:
+    cdef const tg_rdkafka *rk
+    cdef rd_kafka_t *client              # owns
+    cdef rd_kafka_queue_t *queue         # owns: the consumer queue
+    cdef rd_kafka_topic_partition_list_t *assigning   # owns: an assignment whose start offsets are not known yet
+    cdef rd_kafka_topic_partition_list_t *revoking    # owns: a revocation whose in-flight work is not settled yet
+    cdef int64_t assign_after_ns
+    cdef int64_t revoke_until_ns
+    cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
+    cdef bint closing
+    cdef bint closed
+    cdef bint failed
+    cdef readonly int number
+    cdef Intake intake
+    cdef Ledger ledger
+    cdef Mailbox mailbox
+    cdef int64_t start                   # TG_RK_OFFSET_BEGINNING or _END, where nothing was committed
+    cdef bint find_ends
+    cdef int wake_fd
+
+    cdef bint changing(self) noexcept nogil
+    cdef void serve(self, int64_t now_ns) noexcept nogil
+    cdef void sweep(self) noexcept nogil
+    cdef void begin_close(self) noexcept nogil
+    cdef void destroy(self) noexcept nogil
+    cdef void _event(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
+    cdef void _rebalance(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
+    cdef void _assign(self, int64_t now_ns) noexcept nogil
+    cdef bint _open(self, rd_kafka_topic_partition_list_t *list) noexcept nogil
+    cdef void _forward(self, tg_lane *lane, const char *topic, int32_t partition) noexcept nogil
+    cdef void _revoke(self, int64_t now_ns) noexcept nogil
+    cdef bint _busy(self) noexcept nogil
+    cdef void _repair(self) noexcept nogil
+    cdef void _adopt(self, rd_kafka_topic_partition_list_t *list, bint add) noexcept nogil
+    cdef bint _incremental(self) noexcept nogil
+    cdef tg_slot *_slot(self, const char *topic, int32_t partition, tg_lane **lane) noexcept nogil
+    cdef void _note_list(self, int kind, rd_kafka_topic_partition_list_t *list) noexcept nogil

@@ -1,0 +1,414 @@
+"""Handle: one consumer of the group, its rebalances, its stored offsets and its end.
+
+Rules proved for librdkafka that this file keeps: partition queues are forwarded to their lane before every assign
+(a revoke clears the forward without a word); start offsets are explicit; a revocation waits for what is in flight, two
+seconds at most, because librdkafka pauses every partition of the handle meanwhile; the last acknowledgements are
+stored before unassign; each element of a stored list is checked; offsets are stored by this thread only, monotone, for
+live slots only, and never committed by hand.
+"""
+
+from libc.stdio cimport snprintf
+from libc.string cimport strcmp
+
+from tidegate.core.atomic cimport tg_load_i64, tg_load_u64, tg_store_i32
+from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_LIVE
+from tidegate.core.mailbox cimport (
+    NOTE_ASSIGNED,
+    NOTE_ERROR,
+    NOTE_FATAL,
+    NOTE_LOG,
+    NOTE_LOST,
+    NOTE_REVOKED,
+    TG_NOTE_TEXT,
+)
+from tidegate.core.rdkafka cimport (
+    TG_RK_CONF_OK,
+    TG_RK_CONSUMER,
+    TG_RK_ERR_ASSIGN_PARTITIONS,
+    TG_RK_ERR_NO_OFFSET,
+    TG_RK_ERR_OK,
+    TG_RK_EVENT_ERROR,
+    TG_RK_EVENT_FETCH,
+    TG_RK_EVENT_LOG,
+    TG_RK_EVENT_OFFSET_COMMIT,
+    TG_RK_EVENT_REBALANCE,
+    TG_RK_OFFSET_BEGINNING,
+    TG_RK_OFFSET_END,
+    rd_kafka_conf_t,
+    rd_kafka_error_t,
+    rd_kafka_topic_partition_t,
+    rdkafka,
+)
+
+from tidegate.errors import BrokerError, ConfigError
+
+cdef enum:
+    SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
+    COMMITTED_MS = 1000          # one try to fetch committed offsets
+    RETRY_NS = 200000000
+
+
+cdef class Handle:
+    """One librdkafka consumer.
+
+    Args:
+        properties: librdkafka configuration, complete.
+        topics: names and regular expressions (starting with ``^``).
+        start: ``"earliest"`` or ``"latest"``: where to begin without a committed offset.
+        find_ends: note each partition's end at assignment (for --until-end).
+
+    Raises:
+        ConfigError: librdkafka refuses a property.
+        BrokerError: the client cannot be created or cannot subscribe.
+    """
+
+    def __init__(self, int number, dict properties, topics, Intake intake not None, Mailbox mailbox not None, *,
+                 str start, bint find_ends, int wake_fd):
+        cdef rd_kafka_conf_t *conf
+        cdef rd_kafka_topic_partition_list_t *subscription
+        cdef char words[512]
+        cdef int32_t err
+        self.rk = rdkafka()
+        self.number, self.intake, self.ledger, self.mailbox = number, intake, intake.ledger, mailbox
+        self.start = TG_RK_OFFSET_END if start == "latest" else TG_RK_OFFSET_BEGINNING
+        self.find_ends, self.wake_fd = find_ends, wake_fd
+        conf = self.rk.conf_new()
+        for name, value in properties.items():
+            if self.rk.conf_set(conf, name.encode(), str(value).encode(), words, sizeof(words)) != TG_RK_CONF_OK:
+                self.rk.conf_destroy(conf)
+                raise ConfigError(f"Kafka property {name}: {words.decode('utf-8', 'replace')}")
+        self.rk.conf_set_events(conf, TG_RK_EVENT_REBALANCE | TG_RK_EVENT_ERROR | TG_RK_EVENT_LOG
+                                | TG_RK_EVENT_OFFSET_COMMIT)
+        self.client = self.rk.new_(TG_RK_CONSUMER, conf, words, sizeof(words))
+        if self.client is NULL:
+            self.rk.conf_destroy(conf)
+            raise ConfigError(f"Kafka client: {words.decode('utf-8', 'replace')}")
+        self.rk.poll_set_consumer(self.client)
+        self.queue = self.rk.queue_get_consumer(self.client)
+        self.rk.set_log_queue(self.client, self.queue)
+        self.rk.queue_io_event_enable(self.queue, wake_fd, b"\1\0\0\0\0\0\0\0", 8)
+        subscription = self.rk.topic_partition_list_new(len(topics))
+        for topic in topics:
+            self.rk.topic_partition_list_add(subscription, topic.encode(), -1)
+        err = self.rk.subscribe(self.client, subscription)
+        self.rk.topic_partition_list_destroy(subscription)
+        if err:
+            raise BrokerError(f"cannot subscribe to {', '.join(topics)}: {self.rk.err2str(err).decode()}")
+
+    # --- the consumer queue -----------------------------------------------------------------------
+
+    cdef void serve(self, int64_t now_ns) noexcept nogil:
+        """Serves the consumer queue and whatever waits to go on. Called in every round of the reader."""
+        cdef rd_kafka_event_t *event
+        cdef int n
+        if self.closed:
+            return
+        for n in range(64):
+            event = self.rk.queue_poll(self.queue, 0)
+            if event is NULL:
+                break
+            self._event(event, now_ns)
+            self.rk.event_destroy(event)
+        if self.assigning is not NULL and now_ns >= self.assign_after_ns:
+            self._assign(now_ns)
+        if self.revoking is not NULL and (now_ns >= self.revoke_until_ns or not self._busy()):
+            self._revoke(now_ns)
+        if self.revoking is NULL and self.assigning is NULL:
+            self._repair()
+        if self.closing and self.rk.consumer_closed(self.client):
+            self.closed = True
+
+    cdef void _event(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
+        cdef int32_t kind = self.rk.event_type(event)
+        cdef const char *facility
+        cdef const char *text
+        cdef int level
+        cdef int32_t err
+        cdef char words[TG_NOTE_TEXT]
+        if kind == TG_RK_EVENT_REBALANCE:
+            self._rebalance(event, now_ns)
+        elif kind == TG_RK_EVENT_LOG:
+            if self.rk.event_log(event, &facility, &text, &level) == 0:
+                snprintf(words, sizeof(words), b"%s: %s", facility, text)
+                self.mailbox.put(NOTE_LOG, level, 0, words)
+        elif kind == TG_RK_EVENT_ERROR:
+            if self.rk.event_error_is_fatal(event):
+                self.rk.fatal_error(self.client, words, sizeof(words))
+                self.mailbox.put(NOTE_FATAL, self.rk.event_error(event), 0, words)
+                self.failed = True
+            else:
+                self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
+        elif kind == TG_RK_EVENT_OFFSET_COMMIT:
+            err = self.rk.event_error(event)
+            if err and err != TG_RK_ERR_NO_OFFSET:
+                snprintf(words, sizeof(words), b"offset commit: %s", self.rk.err2str(err))
+                self.mailbox.put(NOTE_ERROR, err, 0, words)
+        elif kind == TG_RK_EVENT_FETCH:
+            # Every partition is forwarded before it is assigned. Were that ever untrue, going on would jump over
+            # this message, so nothing more is read.
+            self.mailbox.put(NOTE_FATAL, 0, 0, b"a message reached the consumer queue beside its lane")
+            self.failed = True
+
+    cdef void _note_list(self, int kind, rd_kafka_topic_partition_list_t *list) noexcept nogil:
+        """Says which partitions, as far as a note has room."""
+        cdef char words[TG_NOTE_TEXT]
+        cdef int at = 0, i
+        words[0] = 0
+        for i in range(list.cnt):
+            if i and strcmp(list.elems[i].topic, list.elems[i - 1].topic) == 0:
+                at += snprintf(words + at, sizeof(words) - at, b",%d", list.elems[i].partition)
+            else:
+                at += snprintf(words + at, sizeof(words) - at, b" %s/%d" if i else b"%s/%d", list.elems[i].topic,
+                               list.elems[i].partition)
+            if at >= <int>sizeof(words) - 16:
+                break
+        self.mailbox.put(kind, list.cnt, 0, words)
+
+    # --- rebalances -------------------------------------------------------------------------------
+
+    cdef void _rebalance(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
+        cdef rd_kafka_topic_partition_list_t *list = self.rk.event_topic_partition_list(event)
+        cdef tg_lane *lane
+        cdef tg_slot *slot
+        cdef bint lost
+        cdef int i
+        if self.rk.event_error(event) == TG_RK_ERR_ASSIGN_PARTITIONS:
+            if self.assigning is not NULL:
+                self.rk.topic_partition_list_destroy(self.assigning)
+            self.assigning = self.rk.topic_partition_list_copy(list)
+            self.assign_after_ns = 0
+            return
+        if self.assigning is not NULL:  # taken back before it began
+            self.rk.topic_partition_list_destroy(self.assigning)
+            self.assigning = NULL
+        lost = self.rk.assignment_lost(self.client)
+        self._note_list(NOTE_LOST if lost else NOTE_REVOKED, list)
+        for i in range(list.cnt):
+            slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
+            if slot is not NULL:
+                # From here on the dispatcher discards what is buffered; what is in flight may still settle.
+                tg_store_i32(&slot.state, TG_SLOT_DEAD if lost else TG_SLOT_CLOSING)
+        if self.revoking is not NULL:
+            self.rk.topic_partition_list_destroy(self.revoking)
+        self.revoking = self.rk.topic_partition_list_copy(list)
+        self.revoke_until_ns = 0 if lost else now_ns + SETTLE_NS
+
+    cdef tg_slot *_slot(self, const char *topic, int32_t partition, tg_lane **lane) noexcept nogil:
+        """The slot that a partition of this handle has now, and its lane; NULL: none."""
+        cdef int i
+        lane[0] = NULL
+        for i in range(self.intake.lane_count):
+            lane[0] = self.intake.lanes[i]
+            if lane[0].handle == self.number and strcmp(self.ledger.lanes[lane[0].number].topic, topic) == 0:
+                return lane[0].slots[partition] if partition < lane[0].slot_room else NULL
+        return NULL
+
+    cdef bint changing(self) noexcept nogil:
+        """An assignment or a revocation is under way."""
+        return self.assigning is not NULL or self.revoking is not NULL
+
+    cdef bint _incremental(self) noexcept nogil:
+        return strcmp(self.rk.rebalance_protocol(self.client), b"COOPERATIVE") == 0
+
+    cdef void _adopt(self, rd_kafka_topic_partition_list_t *list, bint add) noexcept nogil:
+        """Tells librdkafka, in the manner of its rebalance protocol."""
+        cdef rd_kafka_error_t *error = NULL
+        cdef int32_t err = 0
+        if self._incremental():
+            error = self.rk.incremental_assign(self.client, list) if add else (
+                self.rk.incremental_unassign(self.client, list))
+            if error is not NULL:
+                self.mailbox.put(NOTE_ERROR, 0, 0, self.rk.error_string(error))
+                self.rk.error_destroy(error)
+        else:
+            err = self.rk.assign(self.client, list if add else NULL)
+            if err:
+                self.mailbox.put(NOTE_ERROR, err, 0, self.rk.err2str(err))
+
+    cdef void _forward(self, tg_lane *lane, const char *topic, int32_t partition) noexcept nogil:
+        cdef rd_kafka_queue_t *queue = self.rk.queue_get_partition(self.client, topic, partition)
+        if lane.queue is NULL:
+            lane.queue = self.rk.queue_new(self.client)
+            self.rk.queue_io_event_enable(lane.queue, self.wake_fd, b"\1\0\0\0\0\0\0\0", 8)
+        self.rk.queue_forward(queue, lane.queue)
+        self.rk.queue_destroy(queue)
+
+    cdef void _assign(self, int64_t now_ns) noexcept nogil:
+        """Resolves the start offsets; assigns, or tries again a little later."""
+        cdef rd_kafka_topic_partition_list_t *list = self.assigning
+        cdef int32_t err = 0
+        cdef int i
+        if list.cnt:
+            err = self.rk.committed(self.client, list, COMMITTED_MS)
+            for i in range(list.cnt):
+                if not err:
+                    err = list.elems[i].err
+        if err:
+            self.mailbox.put(NOTE_ERROR, err, 0, b"committed offsets are not available yet; trying again")
+            self.assign_after_ns = now_ns + RETRY_NS
+            return
+        if not self._open(list):
+            self.mailbox.put(NOTE_FATAL, 0, 0, b"no memory for an assigned partition")
+            self.failed = True
+        self._adopt(list, True)
+        self._note_list(NOTE_ASSIGNED, list)
+        self.rk.topic_partition_list_destroy(list)
+        self.assigning = NULL
+        self.changed_ns = now_ns
+
+    cdef bint _open(self, rd_kafka_topic_partition_list_t *list) noexcept nogil:
+        """A slot and a forward for each partition; offsets of the list become explicit."""
+        cdef rd_kafka_topic_partition_t *part
+        cdef tg_lane *lane
+        cdef tg_slot *slot
+        cdef int64_t low = 0, high = 0
+        cdef int i
+        for i in range(list.cnt):
+            part = &list.elems[i]
+            lane = self.intake.lane_of(self.number, part.topic)
+            if lane is NULL:
+                return False
+            slot = self.ledger.open(lane.number, part.partition, part.offset if part.offset >= 0 else -1)
+            if slot is NULL or not self.intake.place(lane, part.partition, slot):
+                return False
+            if part.offset < 0:
+                part.offset = self.start
+            if self.find_ends:
+                if self.rk.query_watermark_offsets(self.client, part.topic, part.partition, &low, &high,
+                                                   5 * COMMITTED_MS) == TG_RK_ERR_OK:
+                    slot.target = high
+                else:
+                    slot.target = -2
+            self._forward(lane, part.topic, part.partition)
+        return True
+
+    cdef bint _busy(self) noexcept nogil:
+        """Whether a record of a revoked partition is on its way to the app."""
+        cdef tg_lane *lane
+        cdef tg_slot *slot
+        cdef int i
+        for i in range(self.revoking.cnt):
+            slot = self._slot(self.revoking.elems[i].topic, self.revoking.elems[i].partition, &lane)
+            if slot is not NULL and tg_load_u64(&slot.popped) != tg_load_u64(&slot.settled):
+                return True
+        return False
+
+    cdef void _revoke(self, int64_t now_ns) noexcept nogil:
+        """Stores the last acknowledgements, ends the slots and lets the partitions go."""
+        cdef rd_kafka_topic_partition_list_t *list = self.revoking
+        cdef tg_lane *lane
+        cdef tg_slot *slot
+        cdef int i
+        self.sweep()
+        for i in range(list.cnt):
+            slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
+            if slot is not NULL:
+                tg_store_i32(&slot.state, TG_SLOT_DEAD)
+                lane.slots[list.elems[i].partition] = NULL
+                self.intake.forget(lane, list.elems[i].partition)
+        self._adopt(list, False)
+        self.rk.topic_partition_list_destroy(list)
+        self.revoking = NULL
+        self.changed_ns = now_ns
+
+    cdef void _repair(self) noexcept nogil:
+        """Partitions whose position was out of range start again at what Kafka still has."""
+        cdef rd_kafka_topic_partition_list_t *list
+        cdef rd_kafka_topic_partition_list_t *now
+        cdef tg_lane *lane
+        cdef int i, p
+        for i in range(self.intake.lane_count):
+            lane = self.intake.lanes[i]
+            if lane.handle != self.number or lane.resets == 0:
+                continue
+            list = self.rk.topic_partition_list_new(4)
+            for p in range(lane.slot_room):
+                if lane.slots[p] is not NULL and lane.slots[p].reset_from >= 0 and lane.slots[p].resetting == 0:
+                    lane.slots[p].resetting = 1
+                    self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
+            lane.resets = 0
+            if list.cnt:
+                # A seek cannot mend this (_STATE); leaving and joining the assignment does.
+                self._adopt(list, False)
+                # librdkafka's thread clears the forward when it comes to the order to stop, some time after the
+                # call above returned. An answer to a later question says that it has: forwarding before would leave
+                # the partition silent for good.
+                if self.rk.assignment(self.client, &now) == TG_RK_ERR_OK:
+                    self.rk.topic_partition_list_destroy(now)
+                for p in range(list.cnt):
+                    list.elems[p].offset = TG_RK_OFFSET_BEGINNING
+                    list.elems[p].err = 0
+                    self.intake.forget(lane, list.elems[p].partition)
+                    self._forward(lane, list.elems[p].topic, list.elems[p].partition)
+                self._adopt(list, True)
+            self.rk.topic_partition_list_destroy(list)
+
+    # --- offsets ----------------------------------------------------------------------------------
+
+    cdef void sweep(self) noexcept nogil:
+        """Gives librdkafka the frontiers that moved; its auto-commit takes them to the group."""
+        cdef rd_kafka_topic_partition_list_t *list = NULL
+        cdef tg_lane *lane
+        cdef tg_slot *slot
+        cdef int64_t frontier
+        cdef int i, p
+        for i in range(self.intake.lane_count):
+            lane = self.intake.lanes[i]
+            if lane.handle != self.number:
+                continue
+            for p in range(lane.slot_room):
+                slot = lane.slots[p]
+                if slot is NULL or slot.state not in (TG_SLOT_LIVE, TG_SLOT_CLOSING):
+                    continue
+                if slot.state == TG_SLOT_LIVE:
+                    self.ledger.sweep_end(slot)
+                frontier = tg_load_i64(&slot.frontier)
+                if frontier > slot.stored:
+                    if list is NULL:
+                        list = self.rk.topic_partition_list_new(16)
+                    self.rk.topic_partition_list_add(
+                        list, self.ledger.lanes[lane.number].topic, p).offset = frontier
+        if list is NULL:
+            return
+        self.rk.offsets_store(self.client, list)  # the overall answer hides single failures
+        for i in range(list.cnt):
+            slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
+            if slot is not NULL and list.elems[i].err == TG_RK_ERR_OK:
+                slot.stored = list.elems[i].offset
+        self.rk.topic_partition_list_destroy(list)
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    cdef void begin_close(self) noexcept nogil:
+        """Leaves the group; `closed` becomes true while the reader goes on serving."""
+        cdef rd_kafka_error_t *error
+        if self.closing:
+            return
+        self.sweep()
+        self.closing = True
+        error = self.rk.consumer_close_queue(self.client, self.queue)
+        if error is not NULL:
+            self.mailbox.put(NOTE_ERROR, 0, 0, self.rk.error_string(error))
+            self.rk.error_destroy(error)
+            self.closed = True
+
+    cdef void destroy(self) noexcept nogil:
+        """Ends the client. Every message, list and lane queue of it must be gone, or librdkafka hangs."""
+        cdef int i
+        cdef tg_lane *lane
+        if self.client is NULL:
+            return
+        if self.assigning is not NULL:
+            self.rk.topic_partition_list_destroy(self.assigning)
+            self.assigning = NULL
+        if self.revoking is not NULL:
+            self.rk.topic_partition_list_destroy(self.revoking)
+            self.revoking = NULL
+        for i in range(self.intake.lane_count):
+            lane = self.intake.lanes[i]
+            if lane.handle == self.number and lane.queue is not NULL:
+                self.rk.queue_destroy(lane.queue)
+                lane.queue = NULL
+        self.rk.queue_destroy(self.queue)
+        self.rk.destroy(self.client)
+        self.client = NULL

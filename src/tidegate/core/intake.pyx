@@ -1,0 +1,376 @@
+"""Intake: one lane per topic; each message is checked, classified, copied into its class's ring and let go.
+
+A message pins the whole fetch response that it came in, so it is copied out and destroyed at once. What a full ring
+turns away stays in the lane's carry, at most one batch, and the lane is held; librdkafka then stops fetching for it by
+itself, and nothing that was fetched is thrown away.
+"""
+
+from libc.stdio cimport snprintf
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memcpy, memset, strcmp, strlen
+
+from tidegate.core.atomic cimport tg_load_i32, tg_store_i32, tg_store_i64
+from tidegate.core.csrc cimport TG_SCAN_EMPTY, TG_SCAN_HAS_BOM, TG_SCAN_HAS_NEWLINE, TG_SCAN_OK
+from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_lane_counts
+from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_HALTED, NOTE_RESET
+from tidegate.core.rdkafka cimport (
+    TG_RK_ERR_AUTO_OFFSET_RESET,
+    TG_RK_ERR_OK,
+    TG_RK_ERR_PARTITION_EOF,
+    rd_kafka_headers_t,
+    rdkafka,
+)
+from tidegate.core.ring cimport (
+    TG_NULL_LEN,
+    TG_RECORD_BOM,
+    TG_RECORD_EMPTY,
+    TG_RECORD_INVALID,
+    TG_RECORD_NEWLINE,
+    record_bytes,
+)
+
+cdef extern from *:
+    """
+    #define tg_prefetch(p) __builtin_prefetch(p)
+    """
+    void tg_prefetch(const void *p) noexcept nogil
+
+REASONS = ("flowing", "ring", "span", "halted")
+
+
+cdef class Intake:
+    """Lanes and what happens to their messages. Used by the reader's thread only, but for `report`."""
+
+    def __init__(self, Rings rings not None, Ledger ledger not None, RuleTable rules not None,
+                 Mailbox mailbox not None, *, bint keep_key, bint keep_headers, int level):
+        self.rings, self.ledger, self.rules, self.mailbox = rings, ledger, rules, mailbox
+        self.rk = rdkafka()
+        self.keep_key, self.keep_headers, self.level = keep_key, keep_headers, level
+        self.want_headers = keep_headers or rules.needs_headers
+        self.lanes = <tg_lane **>calloc(4096, sizeof(tg_lane *))
+        if self.lanes is NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        cdef int i
+        if self.lanes is not NULL:
+            for i in range(self.lane_count):
+                free(self.lanes[i].carry)
+                free(self.lanes[i].slots)
+                free(self.lanes[i])
+        free(self.lanes)
+
+    # --- lanes ------------------------------------------------------------------------------------
+
+    cdef tg_lane *lane_of(self, int handle, const char *topic) noexcept nogil:
+        """The lane of a topic, made at its first assignment. NULL: no memory, or too many topics."""
+        cdef int i
+        cdef tg_lane *lane
+        for i in range(self.lane_count):
+            lane = self.lanes[i]
+            if lane.handle == handle and strcmp(self.ledger.lanes[lane.number].topic, topic) == 0:
+                return lane
+        with gil:  # once per topic: names and rules are Python's
+            return self._new_lane(handle, topic.decode())
+
+    cdef tg_lane *_new_lane(self, int handle, str topic) noexcept:
+        cdef tg_lane *lane
+        try:
+            decided = self.rules.topic(topic)
+            number = self.ledger.add_lane(topic)
+        except Exception:
+            return NULL
+        lane = <tg_lane *>calloc(1, sizeof(tg_lane))
+        if lane is NULL:
+            return NULL
+        lane.carry = <rd_kafka_message_t **>calloc(TG_CARRY, sizeof(rd_kafka_message_t *))
+        if lane.carry is NULL:
+            free(lane)
+            return NULL
+        lane.number, lane.handle = number, handle
+        lane.topic_class, lane.topic_rule = decided if decided is not None else (-1, -1)
+        self.lanes[self.lane_count] = lane
+        self.lane_count += 1
+        return lane
+
+    cdef bint place(self, tg_lane *lane, int32_t partition, tg_slot *slot) noexcept nogil:
+        """Says which slot the partition's messages belong to. False: no memory."""
+        cdef tg_slot **grown
+        cdef int32_t room
+        if partition >= lane.slot_room:
+            room = partition + 16
+            grown = <tg_slot **>realloc(lane.slots, room * sizeof(tg_slot *))
+            if grown is NULL:
+                return False
+            memset(grown + lane.slot_room, 0, (room - lane.slot_room) * sizeof(tg_slot *))
+            lane.slots, lane.slot_room = grown, room
+        lane.slots[partition] = slot
+        return True
+
+    cdef void forget(self, tg_lane *lane, int32_t partition) noexcept nogil:
+        """Drops what the carry holds of a partition: after a new assignment it would look like new records."""
+        cdef uint32_t i, kept = lane.carry_at
+        cdef rd_kafka_message_t *message
+        for i in range(lane.carry_at, lane.carry_len):
+            message = lane.carry[i]
+            if message.partition == partition:
+                self.rk.message_destroy(message)
+                self.stale += 1
+            else:
+                lane.carry[kept] = message
+                kept += 1
+        lane.carry_len = kept
+        # A hold, even a halt, is derived anew at the next read: its record may be among those that have gone.
+        tg_store_i32(&lane.hold, TG_FLOWING)
+
+    cdef void clear(self) noexcept nogil:
+        """Destroys every message still in hand; librdkafka cannot be destroyed before."""
+        cdef int i
+        cdef tg_lane *lane
+        for i in range(self.lane_count):
+            lane = self.lanes[i]
+            while lane.carry_at < lane.carry_len:
+                self.rk.message_destroy(lane.carry[lane.carry_at])
+                lane.carry_at += 1
+            lane.carry_at = lane.carry_len = 0
+
+    # --- holding ----------------------------------------------------------------------------------
+
+    cdef void _hold(self, tg_lane *lane, int reason, int klass, int64_t now_ns) noexcept nogil:
+        lane.hold_class = klass
+        lane.hold_since_ns = now_ns
+        lane.holds += 1
+        tg_store_i32(&lane.hold, reason)
+
+    cdef bint released(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
+        """Whether the lane may be read; ends its hold where the reason has gone."""
+        cdef rd_kafka_message_t *message
+        cdef tg_slot *slot
+        if lane.hold == TG_FLOWING:
+            return True
+        if lane.hold == TG_HALTED:
+            return False
+        if lane.hold == TG_HELD_RING:
+            if not self.rings.has_room(lane.hold_class, lane.hold_bytes):
+                return False
+        elif lane.carry_at < lane.carry_len:
+            message = lane.carry[lane.carry_at]
+            slot = lane.slots[message.partition]
+            # Half a span of room, so that holding does not flicker; or nothing left to wait for.
+            if slot is not NULL and slot.next != slot.frontier and (
+                    message.offset - slot.frontier > self.ledger.span // 2):
+                return False
+        lane.held_ns[lane.hold] += now_ns - lane.hold_since_ns
+        tg_store_i32(&lane.hold, TG_FLOWING)
+        return True
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    cdef int read(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
+        """Takes one batch from the lane's queue, or goes on with the carry. Returns the messages dealt with."""
+        cdef ssize_t got
+        cdef uint32_t i, first
+        cdef rd_kafka_message_t *ahead
+        cdef const uint8_t *payload
+        if lane.carry_at == lane.carry_len:
+            got = self.rk.consume_batch_queue(lane.queue, 0, lane.carry, TG_CARRY)
+            lane.carry_at = 0
+            lane.carry_len = <uint32_t>got if got > 0 else 0
+        first = lane.carry_at
+        i = first
+        while i < lane.carry_len:
+            # Messages were written by another core: ask for the next ones while this one is worked on.
+            if i + 4 < lane.carry_len:
+                tg_prefetch(lane.carry[i + 4])
+            if i + 2 < lane.carry_len:
+                ahead = lane.carry[i + 2]
+                payload = <const uint8_t *>ahead.payload
+                tg_prefetch(payload)
+                tg_prefetch(payload + 64)
+                tg_prefetch(payload + 128)
+                tg_prefetch(payload + 192)
+                tg_prefetch(payload + 256)
+            if not self._take(lane, lane.carry[i], now_ns):
+                break
+            self.rk.message_destroy(lane.carry[i])
+            i += 1
+        lane.carry_at = i
+        if i != first:
+            self.rings.publish()
+        return <int>(i - first)
+
+    cdef bint _take(self, tg_lane *lane, rd_kafka_message_t *message, int64_t now_ns) noexcept nogil:
+        """Deals with one message. False: the lane is held, and the message stays in the carry."""
+        cdef tg_slot *slot = NULL
+        cdef tg_verdict verdict
+        cdef tg_record *record
+        cdef tg_lane_counts *counts = self.ledger.lanes[lane.number]
+        cdef uint8_t *to
+        cdef uint32_t gap, flags = 0
+        cdef size_t headers = 0, block = 0, key_len = 0, i, name_len
+        cdef uint32_t two[2]
+        cdef char words[200]
+        if message.err:
+            self._trouble(lane, message)
+            return True
+        if message.partition < lane.slot_room:
+            slot = lane.slots[message.partition]
+        if slot is NULL or slot.state != TG_SLOT_LIVE:
+            self.stale += 1
+            return True
+        if message.offset < slot.next or slot.reset_from >= 0:
+            if not self._rewound(lane, &slot, message.offset):
+                return True
+        if not self.ledger.skip_to(slot, message.offset, &gap):
+            self._hold(lane, TG_HELD_SPAN, 0, now_ns)
+            return False
+        if self.keep_headers or (self.want_headers and lane.topic_class < 0):
+            headers = self._gather(message, &block)
+        self.rules.judge(lane.topic_class, lane.topic_rule, self.headers, headers,
+                         <const uint8_t *>message.key, message.key_len,
+                         <const uint8_t *>message.payload, message.len, self.level, &verdict)
+        if self.keep_key:
+            key_len = message.key_len if message.key is not NULL else 0
+        if not self.keep_headers:
+            block = 0
+        record = self.rings.reserve(verdict.klass, message.len + key_len + block)
+        if record is NULL:
+            if self.rings.fits_ever(message.len + key_len + block):
+                lane.hold_bytes = message.len + key_len + block
+                self._hold(lane, TG_HELD_RING, verdict.klass, now_ns)
+                return False
+            snprintf(words, sizeof(words), b"%s/%d offset %lld: record of %llu bytes is larger than half a ring; "
+                     b"raise TIDEGATE_MEMORY_BYTES", counts.topic, message.partition,
+                     <long long>message.offset, <unsigned long long>message.len)
+            self.mailbox.put(NOTE_HALTED, verdict.klass, message.offset, words)
+            self._hold(lane, TG_HALTED, verdict.klass, now_ns)
+            return False
+        if verdict.scan_status == TG_SCAN_OK:
+            if verdict.scan_flags & TG_SCAN_HAS_NEWLINE:
+                flags |= TG_RECORD_NEWLINE
+            if verdict.scan_flags & TG_SCAN_HAS_BOM:
+                flags |= TG_RECORD_BOM
+        elif verdict.scan_status == TG_SCAN_EMPTY:
+            flags |= TG_RECORD_EMPTY
+        else:
+            flags |= TG_RECORD_INVALID
+            counts.invalid += 1
+        record.flags |= flags
+        record.value_len = <uint32_t>message.len
+        record.headers_len = <uint32_t>block
+        record.key_len = <uint32_t>key_len if self.keep_key and message.key is not NULL else TG_NULL_LEN
+        record.slot, record.gap, record.offset = slot.number, gap, message.offset
+        record.timestamp_ms = self.rk.message_timestamp(message, NULL)
+        record.read_ns = now_ns
+        to = record_bytes(record)
+        memcpy(to, message.payload, message.len)
+        to += message.len
+        if key_len:
+            memcpy(to, message.key, key_len)
+            to += key_len
+        if block:
+            for i in range(headers):
+                name_len = self.headers[i].name_len
+                two[0] = <uint32_t>name_len
+                two[1] = <uint32_t>self.headers[i].value_len if self.headers[i].value is not NULL else TG_NULL_LEN
+                memcpy(to, two, 8)
+                memcpy(to + 8, self.headers[i].name, name_len)
+                to += 8 + name_len
+                if two[1] != TG_NULL_LEN:
+                    memcpy(to, self.headers[i].value, two[1])
+                    to += two[1]
+        # Counted before it can be seen: conservation never shows more ended than polled.
+        counts.polled[verdict.klass] += 1
+        counts.unclassified += verdict.unclassified
+        if self.ledger.first_read_ns == 0:
+            self.ledger.first_read_ns = now_ns
+        slot.read += 1
+        tg_store_i64(&slot.next, message.offset + 1)
+        self.rings.commit(verdict.klass, record)
+        return True
+
+    cdef bint _rewound(self, tg_lane *lane, tg_slot **slot, int64_t offset) noexcept nogil:
+        """The first record after an offset reset, or an offset that was read before. False: drop the message."""
+        cdef tg_slot *old = slot[0]
+        cdef tg_slot *fresh
+        cdef char words[200]
+        if old.reset_from < 0:
+            self.stale += 1  # read before: a refetch, already accounted for
+            return False
+        if offset >= old.next:
+            # Retention took what lies between; the records read before it stay valid.
+            self.ledger.lost += offset - old.next if old.next >= 0 else 0
+            snprintf(words, sizeof(words), b"%s/%d: offsets %lld to %lld were deleted before they were read",
+                     self.ledger.lanes[lane.number].topic, old.partition, <long long>old.next,
+                     <long long>(offset - 1))
+            self.mailbox.put(NOTE_RESET, old.partition, offset - old.next if old.next >= 0 else -1, words)
+            old.reset_from = -1
+            old.resetting = 0
+            return True
+        # The log begins before our position: another topic under the same name. Old acknowledgements are void.
+        fresh = self.ledger.open(lane.number, old.partition, -1)
+        if fresh is NULL:
+            return False
+        fresh.target = old.target
+        snprintf(words, sizeof(words), b"%s/%d: the log was replaced, position %lld goes back to %lld",
+                 self.ledger.lanes[lane.number].topic, old.partition, <long long>old.next, <long long>offset)
+        self.mailbox.put(NOTE_RESET, old.partition, 0, words)
+        lane.slots[old.partition] = fresh
+        tg_store_i32(&old.state, TG_SLOT_ORPHAN)
+        slot[0] = fresh
+        return True
+
+    cdef size_t _gather(self, rd_kafka_message_t *message, size_t *block_bytes) noexcept nogil:
+        """Fills self.headers; returns their number and the bytes they take in a record."""
+        cdef rd_kafka_headers_t *all = NULL
+        cdef size_t n = 0, bytes = 0
+        cdef const void *value
+        if self.rk.message_headers(message, &all) != TG_RK_ERR_OK:
+            return 0
+        while n < TG_HEADERS and self.rk.header_get_all(all, n, &self.headers[n].name, &value,
+                                                        &self.headers[n].value_len) == TG_RK_ERR_OK:
+            self.headers[n].name_len = strlen(self.headers[n].name)
+            self.headers[n].value = <const uint8_t *>value
+            bytes += 8 + self.headers[n].name_len + (self.headers[n].value_len if value is not NULL else 0)
+            n += 1
+        block_bytes[0] = bytes
+        return n
+
+    cdef void _trouble(self, tg_lane *lane, rd_kafka_message_t *message) noexcept nogil:
+        """Events that librdkafka puts among the messages."""
+        cdef tg_slot *slot = NULL
+        if 0 <= message.partition < lane.slot_room:
+            slot = lane.slots[message.partition]
+        if message.err == TG_RK_ERR_PARTITION_EOF:
+            if slot is not NULL and slot.state == TG_SLOT_LIVE:
+                if slot.reset_from >= 0 and not self._rewound(lane, &slot, message.offset):
+                    return
+                slot.end = message.offset
+                if slot.target == -2:
+                    slot.target = message.offset
+                self.ledger.sweep_end(slot)
+        elif message.err == TG_RK_ERR_AUTO_OFFSET_RESET:
+            if slot is not NULL and slot.state == TG_SLOT_LIVE:
+                # 0 where no position is known yet. A second reset before the first record asks for another repair.
+                slot.reset_from = slot.next if slot.next >= 0 else 0
+                slot.resetting = 0
+                lane.resets += 1
+        else:
+            self.mailbox.put(NOTE_ERROR, message.err, message.partition, self.rk.message_errstr(message))
+
+    # --- for the event loop -----------------------------------------------------------------------
+
+    def report(self, int64_t now_ns) -> list:
+        """``(topic, hold reason, class index, seconds of this hold, holds, seconds held by ring, by span)``."""
+        cdef int i, reason
+        cdef tg_lane *lane
+        lanes = []
+        for i in range(self.lane_count):
+            lane = self.lanes[i]
+            reason = tg_load_i32(&lane.hold)
+            lanes.append((
+                self.ledger._lane_names[lane.number], REASONS[reason], lane.hold_class,
+                (now_ns - lane.hold_since_ns) / 1e9 if reason else 0.0, lane.holds,
+                lane.held_ns[TG_HELD_RING] / 1e9, lane.held_ns[TG_HELD_SPAN] / 1e9,
+            ))
+        return lanes

@@ -1,0 +1,95 @@
+# Ledger: which offsets are settled, by partition and assignment; how many events went which way.
+#
+# A slot is one partition during one assignment: the assignment epoch is the slot's own identity. It is not used again
+# before every record that carries its number is settled or discarded, so a late acknowledgement can only reach the
+# slot it belongs to, where it is void.
+#
+#   written by      reader                      event loop
+#   slot.state      LIVE, CLOSING, DEAD         -
+#   slot.next       position: next offset       -
+#   slot.frontier   only where == next          advanced by acknowledgements
+#   slot.read       records put into rings      -
+#   slot.popped     -                           records taken out of rings
+#   slot.settled    -                           records that ended one way or the other
+#
+# frontier == next means that nothing is outstanding; only then may the reader move both (gaps, ends of partition).
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from tidegate.core.ring cimport TG_CLASSES
+
+cdef enum:
+    TG_SLOT_FREE = 0
+    TG_SLOT_LIVE = 1
+    TG_SLOT_CLOSING = 2     # revoked: what is in flight may still settle, the rest is discarded
+    TG_SLOT_DEAD = 3        # acknowledgements are void
+    TG_SLOT_ORPHAN = 4      # its log was replaced: what was read is delivered, but no offset is stored
+
+    TG_MAX_SLOTS = 65536
+    TG_MAX_LANES = 4096
+
+    TG_DELIVERED = 0
+    TG_DEFERRED = 1
+    TG_SAMPLED = 2
+    TG_EXPIRED = 3
+    TG_DEAD_LETTERED = 4
+    TG_DISCARDED = 5
+    TG_DISPOSITIONS = 6
+
+cdef struct tg_slot:
+    # reader's
+    int32_t state
+    int32_t lane
+    int32_t partition
+    uint32_t number
+    int64_t next            # -1: not known before the first record
+    int64_t end             # offset of the last end-of-partition event; -1: none
+    int64_t stored          # last offset given to librdkafka; -1: none
+    int64_t target          # --until-end: the end at assignment; -1: none; -2: the next end of partition will do
+    int32_t resetting       # the repair is under way
+    int64_t reset_from      # position lost by an offset reset, to count what retention took; -1: none
+    uint64_t read
+    uint64_t _line[8]
+    # event loop's
+    int64_t frontier        # all before it is settled; -1: not known
+    uint64_t popped
+    uint64_t settled
+    uint64_t marked         # bits set in the map
+    uint64_t *map           # one bit per offset, circular; NULL until the first acknowledgement out of order
+
+cdef struct tg_lane_counts:
+    const char *topic                    # borrowed from the ledger's list of names
+    size_t topic_len
+    uint64_t polled[TG_CLASSES]          # reader
+    uint64_t unclassified
+    uint64_t invalid
+    uint64_t _line[8]
+    uint64_t ended[TG_CLASSES][TG_DISPOSITIONS]   # event loop
+
+cdef class Ledger:
+    cdef tg_slot **slots
+    cdef uint32_t _used                  # slots ever made
+    cdef uint32_t *_free
+    cdef uint32_t _free_len
+    cdef tg_lane_counts **lanes
+    cdef readonly int lane_count
+    cdef readonly uint32_t span          # offsets that one slot may hold unsettled; a power of two
+    cdef list _lane_names
+    cdef list _lane_bytes
+    cdef int64_t first_read_ns
+    cdef int64_t last_settled_ns
+    cdef uint64_t taken[TG_CLASSES]      # event loop: records taken out of the rings
+    cdef uint64_t stale                  # acknowledgements that came too late to count for the offsets
+    cdef uint64_t lost                   # reader: records that retention took before they were read
+
+    # reader
+    cdef tg_slot *open(self, int lane, int partition, int64_t start) noexcept nogil
+    cdef bint skip_to(self, tg_slot *slot, int64_t offset, uint32_t *gap) noexcept nogil
+    cdef void sweep_end(self, tg_slot *slot) noexcept nogil
+    cdef void recycle(self) noexcept nogil
+
+    # event loop
+    cdef void acknowledge(self, tg_slot *slot, int64_t first, uint32_t count, uint32_t gap) noexcept nogil
+    cdef void settle_run(self, int klass, int disposition, uint32_t slot, int64_t first, uint32_t count,
+                         uint32_t gap) noexcept nogil
+    cdef void _advance(self, tg_slot *slot) noexcept nogil

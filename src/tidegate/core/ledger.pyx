@@ -1,0 +1,308 @@
+"""Ledger: acknowledged offsets by partition and assignment, and counts by lane, class and disposition.
+
+Acknowledgements come in any order; the offset that may be committed is the contiguous frontier. Offsets in front of it
+that are settled already stand in a circular bitmap of `span` bits, made at the first acknowledgement out of order.
+"""
+
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memset
+
+cdef extern from *:
+    """
+    #define tg_ctz64(x) __builtin_ctzll(x)
+    #define tg_popcount64(x) __builtin_popcountll(x)
+    """
+    int ctz "tg_ctz64"(uint64_t x) noexcept nogil
+    int popcount "tg_popcount64"(uint64_t x) noexcept nogil
+
+from tidegate.core.atomic cimport tg_load_i32, tg_load_i64, tg_load_u64, tg_store_i64, tg_store_i32, tg_store_u64
+
+from tidegate.types import CLASS_LABELS, Disposition
+
+DISPOSITIONS = tuple(Disposition)
+assert len(DISPOSITIONS) == TG_DISPOSITIONS
+
+
+cdef class Ledger:
+    """Offsets and counts of one process.
+
+    Args:
+        span: how many offsets of one partition may be unsettled at once, rounded up to a power of two (records).
+    """
+
+    def __cinit__(self, uint32_t span=131072):
+        self.span = 64
+        while self.span < span:
+            self.span *= 2
+        self.slots = <tg_slot **>calloc(TG_MAX_SLOTS, sizeof(tg_slot *))
+        self._free = <uint32_t *>calloc(TG_MAX_SLOTS, sizeof(uint32_t))
+        self.lanes = <tg_lane_counts **>calloc(TG_MAX_LANES, sizeof(tg_lane_counts *))
+        if self.slots is NULL or self._free is NULL or self.lanes is NULL:
+            raise MemoryError
+        self._lane_names = []
+        self._lane_bytes = []
+        memset(self.taken, 0, sizeof(self.taken))
+
+    def __dealloc__(self):
+        cdef uint32_t i
+        if self.slots is not NULL:
+            for i in range(self._used):
+                free(self.slots[i].map)
+                free(self.slots[i])
+        if self.lanes is not NULL:
+            for i in range(<uint32_t>self.lane_count):
+                free(self.lanes[i])
+        free(self.slots)
+        free(self._free)
+        free(self.lanes)
+
+    # --- reader -----------------------------------------------------------------------------------
+
+    cdef tg_slot *open(self, int lane, int partition, int64_t start) noexcept nogil:
+        """A live slot for a partition just assigned; `start` -1: known with the first record. NULL: no memory."""
+        cdef tg_slot *slot
+        cdef uint64_t *kept
+        cdef uint32_t number
+        if self._free_len == 0:
+            self.recycle()
+        if self._free_len > 0:
+            self._free_len -= 1
+            slot = self.slots[self._free[self._free_len]]
+            kept, number = slot.map, slot.number
+        else:
+            if self._used == TG_MAX_SLOTS:
+                return NULL
+            slot = <tg_slot *>malloc(sizeof(tg_slot))
+            if slot is NULL:
+                return NULL
+            kept, number = NULL, self._used
+            self.slots[number] = slot
+            self._used += 1
+        memset(slot, 0, sizeof(tg_slot))
+        if kept is not NULL:
+            memset(kept, 0, self.span // 8)
+        slot.map, slot.number = kept, number
+        slot.lane, slot.partition = lane, partition
+        slot.next = slot.frontier = start
+        slot.stored = start
+        slot.end = slot.target = slot.reset_from = -1
+        tg_store_i32(&slot.state, TG_SLOT_LIVE)
+        return slot
+
+    cdef void recycle(self) noexcept nogil:
+        """Finds the dead slots that no record carries any more."""
+        cdef uint32_t i
+        cdef tg_slot *slot
+        for i in range(self._used):
+            slot = self.slots[i]
+            if slot.state in (TG_SLOT_DEAD, TG_SLOT_ORPHAN) and tg_load_u64(&slot.settled) == slot.read:
+                slot.state = TG_SLOT_FREE
+                self._free[self._free_len] = i
+                self._free_len += 1
+
+    cdef bint skip_to(self, tg_slot *slot, int64_t offset, uint32_t *gap) noexcept nogil:
+        """Prepares for a record at `offset` >= slot.next. False: the span is full, try again later.
+
+        `gap` is how many offsets before it the record settles along with itself."""
+        cdef int64_t frontier = tg_load_i64(&slot.frontier)
+        gap[0] = 0
+        if slot.next < 0:
+            slot.next = offset
+            tg_store_i64(&slot.frontier, offset)
+            return True
+        if frontier == slot.next:
+            if offset != frontier:
+                slot.next = offset
+                tg_store_i64(&slot.frontier, offset)
+            return True
+        if offset - frontier >= self.span:
+            return False
+        gap[0] = <uint32_t>(offset - slot.next)
+        return True
+
+    cdef void sweep_end(self, tg_slot *slot) noexcept nogil:
+        """Behind the last record only control records are left: with nothing outstanding, that is settled too."""
+        if slot.end > slot.next and (slot.next < 0 or tg_load_i64(&slot.frontier) == slot.next):
+            tg_store_i64(&slot.next, slot.end)
+            tg_store_i64(&slot.frontier, slot.end)
+
+    # --- event loop -------------------------------------------------------------------------------
+
+    cdef void _advance(self, tg_slot *slot) noexcept nogil:
+        """Moves the frontier over all set bits, clearing them."""
+        cdef int64_t frontier = slot.frontier
+        cdef uint32_t mask = self.span - 1
+        cdef uint32_t at, bit, run
+        cdef uint64_t word, low
+        while slot.marked:
+            at = <uint32_t>(frontier & mask)
+            bit = at & 63
+            word = slot.map[at >> 6] >> bit
+            if not word & 1:
+                break
+            # Length of the run of ones from here to the word's end.
+            run = <uint32_t>ctz(~word) if ~word else 64
+            if run > 64 - bit:
+                run = 64 - bit
+            low = (<uint64_t>-1 if run == 64 else (<uint64_t>1 << run) - 1) << bit
+            slot.map[at >> 6] &= ~low
+            slot.marked -= run
+            frontier += run
+        tg_store_i64(&slot.frontier, frontier)
+
+    cdef void acknowledge(self, tg_slot *slot, int64_t first, uint32_t count, uint32_t gap) noexcept nogil:
+        """Offsets first … first + count - 1, and the `gap` missing ones before them, are settled."""
+        cdef int64_t start = first - gap
+        cdef int64_t end = first + count
+        cdef int64_t at
+        cdef uint32_t mask = self.span - 1
+        cdef uint32_t place, bit, run
+        cdef uint64_t bits
+        if start < slot.frontier:
+            start = slot.frontier
+        if start >= end:
+            return
+        if start == slot.frontier:
+            # In order: no bit is needed for what the frontier passes at once, and none of it can be set.
+            if slot.marked == 0:
+                tg_store_i64(&slot.frontier, end)
+                return
+            slot.frontier = end
+            self._advance(slot)
+            return
+        if slot.map is NULL:
+            slot.map = <uint64_t *>calloc(self.span // 64, sizeof(uint64_t))
+            if slot.map is NULL:
+                return  # not acknowledged: redelivered after a restart rather than lost
+        at = start
+        while at < end:
+            place = <uint32_t>(at & mask)
+            bit = place & 63
+            run = 64 - bit
+            if run > end - at:
+                run = <uint32_t>(end - at)
+            bits = (<uint64_t>-1 if run == 64 else (<uint64_t>1 << run) - 1) << bit
+            slot.marked += popcount(bits & ~slot.map[place >> 6])
+            slot.map[place >> 6] |= bits
+            at += run
+
+    cdef void settle_run(self, int klass, int disposition, uint32_t number, int64_t first, uint32_t count,
+                         uint32_t gap) noexcept nogil:
+        """Ends `count` neighbouring records of one slot. Discarded ones are not acknowledged."""
+        cdef tg_slot *slot = self.slots[number]
+        cdef tg_lane_counts *lane = self.lanes[slot.lane]
+        lane.ended[klass][disposition] += count
+        if disposition != TG_DISCARDED:
+            if tg_load_i32(&slot.state) == TG_SLOT_DEAD:
+                self.stale += count
+            else:
+                self.acknowledge(slot, first, count, gap)
+        tg_store_u64(&slot.settled, slot.settled + count)
+
+    def topic_of(self, uint32_t number) -> str:
+        """The topic of a slot."""
+        return self._lane_names[self.slots[number].lane]
+
+    # --- reading the books ------------------------------------------------------------------------
+
+    def add_lane(self, str name) -> int:
+        """A number for the topic `name`. Before the reader starts, or in its own thread under the GIL."""
+        cdef tg_lane_counts *counts
+        if self.lane_count == TG_MAX_LANES:
+            raise ValueError(f"more than {TG_MAX_LANES} topics")
+        counts = <tg_lane_counts *>calloc(1, sizeof(tg_lane_counts))
+        if counts is NULL:
+            raise MemoryError
+        encoded = name.encode()
+        counts.topic, counts.topic_len = encoded, len(encoded)
+        self.lanes[self.lane_count] = counts
+        self._lane_names.append(name)
+        self._lane_bytes.append(encoded)
+        self.lane_count += 1
+        return self.lane_count - 1
+
+    def counts(self) -> dict:
+        """``{topic: {class: {"polled": n, disposition: n, …}}}`` for every lane."""
+        cdef int lane, k, d
+        books = {}
+        for lane in range(self.lane_count):
+            classes = {}
+            for k in range(TG_CLASSES):
+                row = {"polled": tg_load_u64(&self.lanes[lane].polled[k])}
+                for d in range(TG_DISPOSITIONS):
+                    row[DISPOSITIONS[d].value] = self.lanes[lane].ended[k][d]
+                classes[CLASS_LABELS[k]] = row
+            books[self._lane_names[lane]] = classes
+        return books
+
+    def totals(self) -> dict:
+        """The counts of all lanes together: ``{class: {"polled": n, disposition: n, …}}``."""
+        total = {label: {"polled": 0} | {d.value: 0 for d in DISPOSITIONS} for label in CLASS_LABELS}
+        for classes in self.counts().values():
+            for label, row in classes.items():
+                for name, n in row.items():
+                    total[label][name] += n
+        return total
+
+    def irregular(self) -> dict:
+        """Counts beside the dispositions: unclassified and invalid records read, stale acknowledgements, lost."""
+        cdef int lane
+        unclassified, invalid = 0, 0
+        for lane in range(self.lane_count):
+            unclassified += self.lanes[lane].unclassified
+            invalid += self.lanes[lane].invalid
+        return {"unclassified": unclassified, "invalid": invalid, "stale": self.stale, "lost": self.lost}
+
+    def partitions(self) -> list:
+        """``(topic, partition, position, frontier, target, stored)`` of every live slot; -1 where not known."""
+        cdef uint32_t i
+        cdef tg_slot *slot
+        found = []
+        for i in range(self._used):
+            slot = self.slots[i]
+            if tg_load_i32(&slot.state) == TG_SLOT_LIVE:
+                found.append((self._lane_names[slot.lane], slot.partition, tg_load_i64(&slot.next),
+                              tg_load_i64(&slot.frontier), slot.target, slot.stored))
+        return found
+
+    def times(self) -> tuple:
+        """Monotonic nanoseconds of the first read and the last settlement; 0 where there was none."""
+        return self.first_read_ns, self.last_settled_ns
+
+    # --- a small face for tests: one thread plays both ---------------------------------------------
+
+    def test_open(self, int lane, int partition, int64_t start) -> int:
+        cdef tg_slot *slot = self.open(lane, partition, start)
+        if slot is NULL:
+            raise MemoryError
+        return slot.number
+
+    def test_read(self, uint32_t number, int64_t offset, int klass=0):
+        """Reads a record: its gap, or None where the span is full. ValueError: before the position."""
+        cdef tg_slot *slot = self.slots[number]
+        cdef uint32_t gap
+        if offset < slot.next:
+            raise ValueError("offset before the position")
+        if not self.skip_to(slot, offset, &gap):
+            return None
+        tg_store_i64(&slot.next, offset + 1)
+        slot.read += 1
+        self.lanes[slot.lane].polled[klass] += 1
+        return gap
+
+    def test_end(self, uint32_t number, int64_t end) -> None:
+        self.slots[number].end = end
+        self.sweep_end(self.slots[number])
+
+    def test_settle(self, uint32_t number, int64_t first, uint32_t count=1, uint32_t gap=0, int klass=0,
+                    int disposition=TG_DELIVERED) -> None:
+        self.settle_run(klass, disposition, number, first, count, gap)
+
+    def test_state(self, uint32_t number, int state) -> None:
+        tg_store_i32(&self.slots[number].state, state)
+
+    def test_slot(self, uint32_t number) -> dict:
+        """What stands in a slot."""
+        cdef tg_slot *slot = self.slots[number]
+        return {"state": slot.state, "next": slot.next, "frontier": slot.frontier, "read": slot.read,
+                "settled": slot.settled, "marked": slot.marked, "mapped": slot.map is not NULL}

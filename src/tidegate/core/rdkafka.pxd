@@ -1,0 +1,107 @@
+# The table of librdkafka's functions; see csrc/tg_rdkafka.h for what each part is.
+
+from libc.stdint cimport int32_t, int64_t
+
+cdef extern from "tg_rdkafka.h" nogil:
+    ctypedef struct rd_kafka_t:
+        pass
+    ctypedef struct rd_kafka_topic_t:
+        pass
+    ctypedef struct rd_kafka_conf_t:
+        pass
+    ctypedef struct rd_kafka_queue_t:
+        pass
+    ctypedef struct rd_kafka_event_t:
+        pass
+    ctypedef struct rd_kafka_headers_t:
+        pass
+    ctypedef struct rd_kafka_error_t:
+        pass
+
+    ctypedef struct rd_kafka_message_t:
+        int32_t err
+        rd_kafka_topic_t *rkt
+        int32_t partition
+        void *payload
+        size_t len
+        void *key
+        size_t key_len
+        int64_t offset
+
+    ctypedef struct rd_kafka_topic_partition_t:
+        char *topic
+        int32_t partition
+        int64_t offset
+        int32_t err
+
+    ctypedef struct rd_kafka_topic_partition_list_t:
+        int cnt
+        rd_kafka_topic_partition_t *elems
+
+    int TG_RK_CONSUMER, TG_RK_CONF_OK
+    int64_t TG_RK_OFFSET_BEGINNING, TG_RK_OFFSET_END
+    int32_t TG_RK_ERR_OK, TG_RK_ERR_PARTITION_EOF, TG_RK_ERR_ASSIGN_PARTITIONS, TG_RK_ERR_REVOKE_PARTITIONS
+    int32_t TG_RK_ERR_AUTO_OFFSET_RESET, TG_RK_ERR_STATE, TG_RK_ERR_NO_OFFSET
+    int TG_RK_EVENT_FETCH, TG_RK_EVENT_LOG, TG_RK_EVENT_ERROR, TG_RK_EVENT_REBALANCE, TG_RK_EVENT_OFFSET_COMMIT
+
+    ctypedef struct tg_rdkafka:
+        int (*version)() noexcept nogil
+        const char *(*version_str)() noexcept nogil
+        const char *(*err2str)(int32_t) noexcept nogil
+        const char *(*err2name)(int32_t) noexcept nogil
+        rd_kafka_conf_t *(*conf_new)() noexcept nogil
+        void (*conf_destroy)(rd_kafka_conf_t *) noexcept nogil
+        int (*conf_set)(rd_kafka_conf_t *, const char *, const char *, char *, size_t) noexcept nogil
+        void (*conf_set_events)(rd_kafka_conf_t *, int) noexcept nogil
+        rd_kafka_t *(*new_ "new")(int, rd_kafka_conf_t *, char *, size_t) noexcept nogil
+        void (*destroy)(rd_kafka_t *) noexcept nogil
+        int32_t (*set_log_queue)(rd_kafka_t *, rd_kafka_queue_t *) noexcept nogil
+        rd_kafka_queue_t *(*queue_new)(rd_kafka_t *) noexcept nogil
+        void (*queue_destroy)(rd_kafka_queue_t *) noexcept nogil
+        rd_kafka_queue_t *(*queue_get_consumer)(rd_kafka_t *) noexcept nogil
+        rd_kafka_queue_t *(*queue_get_partition)(rd_kafka_t *, const char *, int32_t) noexcept nogil
+        void (*queue_forward)(rd_kafka_queue_t *, rd_kafka_queue_t *) noexcept nogil
+        void (*queue_io_event_enable)(rd_kafka_queue_t *, int, const void *, size_t) noexcept nogil
+        rd_kafka_event_t *(*queue_poll)(rd_kafka_queue_t *, int) noexcept nogil
+        int32_t (*poll_set_consumer)(rd_kafka_t *) noexcept nogil
+        ssize_t (*consume_batch_queue)(rd_kafka_queue_t *, int, rd_kafka_message_t **, size_t) noexcept nogil
+        void (*message_destroy)(rd_kafka_message_t *) noexcept nogil
+        int64_t (*message_timestamp)(const rd_kafka_message_t *, int *) noexcept nogil
+        const char *(*message_errstr)(const rd_kafka_message_t *) noexcept nogil
+        int32_t (*message_headers)(const rd_kafka_message_t *, rd_kafka_headers_t **) noexcept nogil
+        int32_t (*header_get_all)(const rd_kafka_headers_t *, size_t, const char **, const void **,
+                                  size_t *) noexcept nogil
+        int32_t (*event_type)(const rd_kafka_event_t *) noexcept nogil
+        int32_t (*event_error)(rd_kafka_event_t *) noexcept nogil
+        const char *(*event_error_string)(rd_kafka_event_t *) noexcept nogil
+        int (*event_error_is_fatal)(rd_kafka_event_t *) noexcept nogil
+        int (*event_log)(rd_kafka_event_t *, const char **, const char **, int *) noexcept nogil
+        rd_kafka_topic_partition_list_t *(*event_topic_partition_list)(rd_kafka_event_t *) noexcept nogil
+        void (*event_destroy)(rd_kafka_event_t *) noexcept nogil
+        rd_kafka_topic_partition_list_t *(*topic_partition_list_new)(int) noexcept nogil
+        void (*topic_partition_list_destroy)(rd_kafka_topic_partition_list_t *) noexcept nogil
+        rd_kafka_topic_partition_list_t *(*topic_partition_list_copy)(
+            const rd_kafka_topic_partition_list_t *) noexcept nogil
+        rd_kafka_topic_partition_t *(*topic_partition_list_add)(rd_kafka_topic_partition_list_t *, const char *,
+                                                                int32_t) noexcept nogil
+        int32_t (*subscribe)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *) noexcept nogil
+        int32_t (*assign)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *) noexcept nogil
+        int32_t (*assignment)(rd_kafka_t *, rd_kafka_topic_partition_list_t **) noexcept nogil
+        rd_kafka_error_t *(*incremental_assign)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *) noexcept nogil
+        rd_kafka_error_t *(*incremental_unassign)(rd_kafka_t *,
+                                                  const rd_kafka_topic_partition_list_t *) noexcept nogil
+        const char *(*rebalance_protocol)(rd_kafka_t *) noexcept nogil
+        int (*assignment_lost)(rd_kafka_t *) noexcept nogil
+        const char *(*error_string)(const rd_kafka_error_t *) noexcept nogil
+        void (*error_destroy)(rd_kafka_error_t *) noexcept nogil
+        int32_t (*committed)(rd_kafka_t *, rd_kafka_topic_partition_list_t *, int) noexcept nogil
+        int32_t (*query_watermark_offsets)(rd_kafka_t *, const char *, int32_t, int64_t *, int64_t *,
+                                           int) noexcept nogil
+        int32_t (*offsets_store)(rd_kafka_t *, rd_kafka_topic_partition_list_t *) noexcept nogil
+        rd_kafka_error_t *(*consumer_close_queue)(rd_kafka_t *, rd_kafka_queue_t *) noexcept nogil
+        int (*consumer_closed)(rd_kafka_t *) noexcept nogil
+        int32_t (*fatal_error)(rd_kafka_t *, char *, size_t) noexcept nogil
+
+    const char *tg_rdkafka_load(const char *path, tg_rdkafka *api, char *words, size_t size)
+
+cdef const tg_rdkafka *rdkafka() noexcept nogil

@@ -1,0 +1,277 @@
+"""Reader: the thread that owns the consumers and fills the rings, without the GIL.
+
+A round serves every handle's consumer queue, reads one batch from each lane that is not held, stores the offsets that
+were settled, and sleeps in poll(2) on one descriptor when there was nothing to do: lane queues, consumer queues and
+the event loop all write to it. It waits for nothing else, so neither a stalled event loop nor a full ring can cost the
+membership of the group.
+"""
+
+import os
+import threading
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.unistd cimport close, read, write
+
+from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_i64, tg_store_i32, tg_store_i64, tg_swap_i32
+from tidegate.core.csrc cimport TG_SCAN_GRAMMAR, TG_SCAN_STRUCTURE
+from tidegate.core.dispatcher cimport Dispatcher
+from tidegate.core.handle cimport Handle
+from tidegate.core.intake cimport TG_HALTED, Intake, tg_lane
+from tidegate.core.ledger cimport Ledger
+from tidegate.core.mailbox cimport Mailbox
+from tidegate.core.ring cimport Rings
+from tidegate.core.rules cimport RuleTable
+
+from tidegate.core.process import name_thread
+
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    int poll(pollfd *fds, unsigned long count, int timeout_ms)
+    short POLLIN
+
+cdef enum:
+    READING = 0
+    STANDING = 1      # no more reading; the group is still served, offsets are still stored
+    CLOSING = 2
+    POLL_MS = 100
+    SWEEP_NS = 200000000
+    CLOSE_NS = 7000000000
+
+
+cdef int64_t clock_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef class Reader:
+    """Reads Kafka into the rings.
+
+    Args:
+        subscriptions: for each consumer handle, one or two, ``(librdkafka properties, topics)``; one group,
+            disjoint topics.
+        format: the body's format; ``"json"`` and ``"envelope"`` need the whole grammar checked, and the envelope
+            needs keys and headers kept.
+        start: ``"earliest"`` or ``"latest"``, where a partition has no committed offset.
+        find_ends: note every partition's end at its assignment.
+
+    Raises:
+        ConfigError, BrokerError: as Handle.
+    """
+
+    cdef readonly Rings rings
+    cdef readonly Ledger ledger
+    cdef readonly Mailbox mailbox
+    cdef Intake intake
+    cdef Handle _first          # one handle, or two (decision 4): critical and high topics apart from the others
+    cdef Handle _second
+    cdef bint _two
+    cdef int _wake_fd           # the reader sleeps on it
+    cdef int _notify_fd         # the event loop sleeps on it
+    cdef int32_t _armed         # the event loop wants to be told of new records
+    cdef int32_t _room_wanted   # a lane is held: the dispatcher tells when it made room
+    cdef int32_t _phase
+    cdef int32_t _done
+    cdef bint _failed
+    cdef bint _close_timed_out
+    cdef int64_t _beat_ns
+    cdef object _thread
+
+    def __init__(self, subscriptions, RuleTable rules not None, Rings rings not None, Ledger ledger not None, *,
+                 str format="ndjson", str start="earliest", bint find_ends=False):
+        self.rings, self.ledger = rings, ledger
+        self.mailbox = Mailbox()
+        envelope = format == "envelope"
+        self.intake = Intake(rings, ledger, rules, self.mailbox, keep_key=envelope, keep_headers=envelope,
+                             level=TG_SCAN_STRUCTURE if format == "ndjson" else TG_SCAN_GRAMMAR)
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._notify_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._armed = 1
+        self._beat_ns = clock_ns()
+        if not 1 <= len(subscriptions) <= 2:
+            raise ValueError(f"one or two subscriptions, not {len(subscriptions)}")
+        self._two = len(subscriptions) == 2
+        made = [
+            Handle(number, properties, topics, self.intake, self.mailbox, start=start, find_ends=find_ends,
+                   wake_fd=self._wake_fd)
+            for number, (properties, topics) in enumerate(subscriptions)
+        ]
+        self._first, self._second = made[0], made[len(made) - 1]
+
+    def __dealloc__(self):
+        # Not while librdkafka may still write to it: a client that did not close, or was never started, is left.
+        if self._done and not self._close_timed_out:
+            close(self._wake_fd)
+            close(self._notify_fd)
+
+    # --- the thread -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread = threading.Thread(target=self._run, name="tidegate-reader", daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        name_thread("tidegate-reader")
+        with nogil:
+            self._loop()
+
+    cdef void _loop(self) noexcept nogil:
+        cdef int64_t now_ns, sweep_ns = 0, close_by_ns = 0
+        cdef int worked, phase
+        while True:
+            now_ns = clock_ns()
+            tg_store_i64(&self._beat_ns, now_ns)
+            phase = tg_load_i32(&self._phase)
+            if phase == CLOSING:
+                if close_by_ns == 0:
+                    close_by_ns = now_ns + CLOSE_NS
+                    self.intake.clear()
+                    self._first.begin_close()
+                    if self._two:
+                        self._second.begin_close()
+                elif self._first.closed and (not self._two or self._second.closed):
+                    break
+                elif now_ns >= close_by_ns:
+                    self._close_timed_out = True
+                    break
+            self._first.serve(now_ns)
+            if self._two:
+                self._second.serve(now_ns)
+            if self._first.failed or self._second.failed:
+                self._failed = True
+            worked = 0
+            if phase == READING and not self._failed:
+                worked = self._round(now_ns)
+                if worked and tg_load_i32(&self._armed) and tg_swap_i32(&self._armed, 0):
+                    self._signal(self._notify_fd)
+            if now_ns - sweep_ns >= SWEEP_NS:
+                sweep_ns = now_ns
+                self._first.sweep()
+                if self._two:
+                    self._second.sweep()
+            if self.mailbox._head != self.mailbox._tail:
+                self._signal(self._notify_fd)
+            if worked == 0:
+                self._sleep(5 if phase == CLOSING else POLL_MS)
+        if not self._close_timed_out:
+            self.intake.clear()
+            self._first.destroy()
+            if self._two:
+                self._second.destroy()
+        tg_store_i32(&self._done, 1)
+        self._signal(self._notify_fd)
+
+    cdef int _round(self, int64_t now_ns) noexcept nogil:
+        """One batch from each lane that is not held. Returns the messages dealt with."""
+        cdef int worked = 0, i
+        cdef bint held = False
+        cdef tg_lane *lane
+        for i in range(self.intake.lane_count):
+            lane = self.intake.lanes[i]
+            if lane.queue is NULL:
+                continue
+            if lane.hold and not self.intake.released(lane, now_ns):
+                held = held or lane.hold != TG_HALTED
+                continue
+            worked += self.intake.read(lane, now_ns)
+            if lane.hold:
+                held = held or lane.hold != TG_HALTED
+        if worked:
+            tg_fence()  # what was published is visible before the flag is read: see arm()
+        if held and worked == 0:
+            # Ask to be woken, then look once more: room made in between would otherwise go unnoticed.
+            tg_store_i32(&self._room_wanted, 1)
+            tg_fence()
+            for i in range(self.intake.lane_count):
+                lane = self.intake.lanes[i]
+                if lane.hold and self.intake.released(lane, now_ns):
+                    worked += 1
+        return worked
+
+    cdef void _sleep(self, int timeout_ms) noexcept nogil:
+        cdef pollfd waiting
+        cdef uint64_t count
+        waiting.fd, waiting.events, waiting.revents = self._wake_fd, POLLIN, 0
+        if poll(&waiting, 1, timeout_ms) > 0:
+            read(self._wake_fd, &count, sizeof(count))
+
+    cdef void _signal(self, int fd) noexcept nogil:
+        cdef uint64_t one = 1
+        write(fd, &one, sizeof(one))
+
+    # --- for the event loop -----------------------------------------------------------------------
+
+    @property
+    def notify_fd(self) -> int:
+        """Readable when records, notes or the thread's end are there; read it, then call arm()."""
+        return self._notify_fd
+
+    def arm(self) -> None:
+        """Asks for one more signal. Look at the rings after this, not before."""
+        cdef uint64_t count
+        read(self._notify_fd, &count, sizeof(count))
+        tg_store_i32(&self._armed, 1)
+        tg_fence()
+
+    def watch(self, Dispatcher dispatcher not None) -> None:
+        """Lets the dispatcher wake the reader when it made room for a held lane."""
+        dispatcher._watch(self, &self._room_wanted, self._wake_fd)
+
+    def stand(self) -> None:
+        """Stops reading. The group is still served and settled offsets are still stored."""
+        tg_store_i32(&self._phase, STANDING)
+        self._signal(self._wake_fd)
+
+    def close(self) -> None:
+        """Stores the last offsets, leaves the group and ends the thread within seven seconds. See `join`."""
+        tg_store_i32(&self._phase, CLOSING)
+        self._signal(self._wake_fd)
+
+    def join(self, timeout: float) -> bool:
+        """Waits for the thread. False: it hangs in librdkafka, and the process can only be left by os._exit."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+            return not self._thread.is_alive() and not self._close_timed_out
+        return True
+
+    def notes(self) -> list:
+        """``(kind, code, number, text)`` since the last call; kinds as in mailbox.pxd."""
+        return self.mailbox.drain()
+
+    @property
+    def ended(self) -> bool:
+        """The thread has ended."""
+        return tg_load_i32(&self._done) != 0
+
+    @property
+    def failed(self) -> bool:
+        """librdkafka cannot go on; a note of kind ``fatal`` says why."""
+        return self._failed
+
+    @property
+    def assignment_age(self):
+        """Seconds since the assignment last changed; None: a handle had none yet, or it is changing."""
+        cdef int64_t changed_ns = min(self._first.changed_ns, self._second.changed_ns)
+        if changed_ns == 0 or self._first.changing() or self._second.changing():
+            return None
+        return (clock_ns() - max(self._first.changed_ns, self._second.changed_ns)) / 1e9
+
+    @property
+    def heartbeat_age(self) -> float:
+        """Seconds since the thread began its last round."""
+        return (clock_ns() - tg_load_i64(&self._beat_ns)) / 1e9
+
+    @property
+    def stale(self) -> int:
+        """Messages that arrived for partitions which were no longer ours."""
+        return self.intake.stale
+
+    def lanes(self) -> list:
+        """As Intake.report."""
+        return self.intake.report(clock_ns())
+

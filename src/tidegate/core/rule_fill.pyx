@@ -1,0 +1,54 @@
+"""Copies what rule_image.py compiled into native tables. `keep` holds the objects that they borrow from."""
+
+from array import array
+
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+
+from tidegate.core.csrc cimport tg_glob, tg_matcher, tg_trie, tg_words, tg_words_fill
+
+
+cdef const void *hold(list keep, bytes data) except NULL:
+    keep.append(data)
+    return <const void *> <const char *> data
+
+
+cdef const int32_t *hold_numbers(list keep, list numbers) except NULL:
+    return <const int32_t *> hold(keep, array("i", numbers).tobytes())
+
+
+cdef int fill_words(tg_words *w, list keep, list pairs) except -1:
+    cdef bytearray slots
+    size, end = 4, 0
+    while size < 2 * len(pairs):
+        size *= 2
+    ends = array("I", [0])
+    for word, _ in pairs:
+        end += len(word)
+        ends.append(end)
+    w.n, w.mask = len(pairs), size - 1
+    w.offsets = <const uint32_t *> hold(keep, ends.tobytes())
+    w.bytes = <const uint8_t *> hold(keep, b"".join([word for word, _ in pairs]))
+    w.values = <const uint32_t *> hold(keep, array("I", [value for _, value in pairs]).tobytes())
+    slots = bytearray(8 * size)
+    keep.append(slots)
+    tg_words_fill(w, <uint32_t *> <char *> slots)
+    return 0
+
+
+cdef int fill_trie(tg_trie *t, list keep, object image) except -1:
+    if image.cells:
+        t.cells = <const uint32_t *> hold(keep, image.cells)
+        t.classes = <const uint8_t *> hold(keep, image.classes)
+    return 0
+
+
+cdef int fill_matcher(tg_matcher *m, list keep, object image) except -1:
+    fill_words(&m.words, keep, image.words)
+    fill_trie(&m.head, keep, image.head)
+    fill_trie(&m.tail, keep, image.tail)
+    fill_trie(&m.inner, keep, image.inner)
+    m.globs = <const tg_glob *> hold(keep, image.globs)
+    m.code = <const uint16_t *> hold(keep, image.code)
+    m.bare = image.bare
+    m.empty = not (image.words or image.head.cells or image.tail.cells or image.inner.cells or image.globs)
+    return 0

@@ -1,0 +1,336 @@
+"""What /metrics shows: one table, each row reading a snapshot of the native counters. docs/metrics.md comes from it.
+
+A snapshot is taken on the event loop's thread without a pause in between, so what that thread counts (dispositions,
+in flight, sends) is of one moment; what the reader's thread counts goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from tidegate import __version__
+from tidegate.ops import logs
+from tidegate.types import CLASS_LABELS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tidegate.core.dispatcher import Dispatcher
+    from tidegate.core.ledger import Ledger
+    from tidegate.core.reader import Reader
+
+Kind = Literal["counter", "gauge"]
+Series = tuple[tuple[str, ...], float]  # label values in the row's order, and the value
+
+TARGET_STATES = ("open", "slow", "down")
+HOLDS = ("ring", "span", "halted")
+NOT_KNOWN = -1  # of offsets
+
+
+class ClassFigures(Protocol):
+    """What is used of delivery's figures for one class."""
+
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def sends(self) -> int: ...
+    @property
+    def acks(self) -> int: ...
+
+
+class DeliveryFigures(Protocol):
+    """What is used of delivery's figures; metrics know no sink and no delivery."""
+
+    @property
+    def classes(self) -> Sequence[ClassFigures]: ...
+    @property
+    def sending(self) -> int: ...
+    @property
+    def limit(self) -> int: ...
+    @property
+    def retries(self) -> Mapping[str, int]: ...
+    @property
+    def target(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The figures of one moment, in the shapes in which their owners give them."""
+
+    books: dict[str, dict[str, dict[str, int]]]  # topic → class → "polled" or disposition → records
+    irregular: dict[str, int]
+    partitions: list[tuple[str, int, int, int, int, int]]  # topic, partition, position, frontier, target, stored
+    states: dict[int, tuple[int, int, int]]  # class → buffered records, buffered bytes, records in flight
+    errors: tuple[int, ...]  # of conservation, by class
+    room_bytes: tuple[int, ...]
+    lanes: list[tuple[str, str, int, float, int, float, float]]  # as Reader.lanes
+    heartbeat_age: float
+    stale: int
+    delivery: DeliveryFigures
+    log_lines_dropped: int
+    build: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Whom to ask. `take` belongs to the event loop's thread."""
+
+    ledger: Ledger
+    dispatcher: Dispatcher
+    reader: Reader
+    delivery: Callable[[], DeliveryFigures]
+
+    def take(self) -> Snapshot:
+        """The figures of now."""
+        from tidegate.core.rdkafka import version
+
+        rings = self.dispatcher.rings
+        return Snapshot(
+            books=self.ledger.counts(),
+            irregular=self.ledger.irregular(),
+            partitions=self.ledger.partitions(),
+            states=self.dispatcher.states(),
+            errors=self.dispatcher.conservation(),
+            room_bytes=tuple(max(0, rings.room(k)) * rings.chunk_bytes for k in range(len(CLASS_LABELS))),
+            lanes=self.reader.lanes(),
+            heartbeat_age=self.reader.heartbeat_age,
+            stale=self.reader.stale,
+            delivery=self.delivery(),
+            log_lines_dropped=logs.dropped(),
+            build=(__version__, version()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One row. A counter's name ends in `_total`; `read` may give a series twice: its values are added up."""
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    help: str
+    read: Callable[[Snapshot], Iterable[Series]]
+
+
+def _polled(now: Snapshot) -> Iterable[Series]:
+    for topic, classes in now.books.items():
+        for label, row in classes.items():
+            if row["polled"]:
+                yield (topic, label), row["polled"]
+
+
+def _ended(now: Snapshot) -> Iterable[Series]:
+    for topic, classes in now.books.items():
+        for label, row in classes.items():
+            if row["polled"]:  # all of its dispositions from then on: a rate needs the 0 before the first 1
+                yield from (((topic, label, name), n) for name, n in row.items() if name != "polled")
+
+
+def _by_class(values: Iterable[float]) -> Iterable[Series]:
+    return (((label,), value) for label, value in zip(CLASS_LABELS, values, strict=True))
+
+
+def _one(value: float) -> Iterable[Series]:
+    return (((), value),)
+
+
+def _held(now: Snapshot) -> Iterable[Series]:
+    for topic, reason, *_ in now.lanes:
+        yield from (((topic, name), float(reason == name)) for name in HOLDS)
+
+
+def _held_seconds(now: Snapshot) -> Iterable[Series]:
+    for topic, reason, _, current, _, ring, span in now.lanes:
+        ended = {"ring": ring, "span": span}
+        yield from (((topic, name), ended.get(name, 0.0) + (current if reason == name else 0.0)) for name in HOLDS)
+
+
+def _partitions(number: Callable[[int, int, int], int]) -> Callable[[Snapshot], Iterable[Series]]:
+    """One series per partition held; `number` of (position, frontier, stored), below 0 where it is not known."""
+
+    def read(now: Snapshot) -> Iterable[Series]:
+        for topic, partition, position, frontier, _, stored in now.partitions:
+            value = number(position, frontier, stored)
+            if value >= 0:
+                yield (topic, str(partition)), value
+
+    return read
+
+
+def _state(now: Snapshot) -> Iterable[Series]:
+    return (((name,), float(now.delivery.target == name)) for name in TARGET_STATES)
+
+
+def _buffered(index: int) -> Callable[[Snapshot], Iterable[Series]]:
+    return lambda now: _by_class(now.states[k][index] for k in range(len(CLASS_LABELS)))
+
+
+def _of_delivery(figure: Callable[[Any], float]) -> Callable[[Snapshot], Iterable[Series]]:
+    return lambda now: _by_class(figure(one) for one in now.delivery.classes)
+
+
+TABLE: tuple[Family, ...] = (
+    Family("tidegate_records_polled_total", "counter", ("topic", "class"), "Records read from Kafka.", _polled),
+    Family(
+        "tidegate_records_total",
+        "counter",
+        ("topic", "class", "disposition"),
+        "Records by how their way ended: each one that is read ends in exactly one disposition.",
+        _ended,
+    ),
+    Family("tidegate_buffer_records", "gauge", ("class",), "Records in the ring, not yet in a batch.", _buffered(0)),
+    Family("tidegate_buffer_bytes", "gauge", ("class",), "Bytes of those records' values.", _buffered(1)),
+    Family(
+        "tidegate_buffer_room_bytes",
+        "gauge",
+        ("class",),
+        "Room that the class could still take: its reserve, and the part that all classes share.",
+        lambda now: _by_class(now.room_bytes),
+    ),
+    Family("tidegate_in_flight_records", "gauge", ("class",), "Records in batches not yet settled.", _buffered(2)),
+    Family(
+        "tidegate_in_flight_bytes",
+        "gauge",
+        ("class",),
+        "Bytes of the batches being sent or waiting for a retry.",
+        _of_delivery(lambda one: one.bytes),
+    ),
+    Family(
+        "tidegate_conservation_error",
+        "gauge",
+        ("class",),
+        "Records polled less all dispositions, buffered and in flight: 0, or a count is lost.",
+        lambda now: _by_class(now.errors),
+    ),
+    Family(
+        "tidegate_records_unclassified_total",
+        "counter",
+        (),
+        "Records that no rule knew; they count as high.",
+        lambda now: _one(now.irregular["unclassified"]),
+    ),
+    Family(
+        "tidegate_records_invalid_total",
+        "counter",
+        (),
+        "Records whose value is not one JSON value; they are sent alone.",
+        lambda now: _one(now.irregular["invalid"]),
+    ),
+    Family(
+        "tidegate_records_lost_total",
+        "counter",
+        ("reason",),
+        "Records that Kafka no longer had when they were to be read. Not among the polled ones.",
+        lambda now: [(("retention",), now.irregular["lost"])],
+    ),
+    Family(
+        "tidegate_records_stale_total",
+        "counter",
+        (),
+        "Records that arrived for a partition that was no longer held, or a second time; dropped before being polled.",
+        lambda now: _one(now.stale),
+    ),
+    Family(
+        "tidegate_acknowledgements_stale_total",
+        "counter",
+        (),
+        "Records acknowledged after their partition had gone: delivered, and probably once more by its next owner.",
+        lambda now: _one(now.irregular["stale"]),
+    ),
+    Family(
+        "tidegate_lane_held",
+        "gauge",
+        ("topic", "reason"),
+        "1 while the topic is not read: ring (the ring of a class is full), span (too many unsettled offsets in a"
+        " partition), halted (a record that no ring can hold; for good).",
+        _held,
+    ),
+    Family("tidegate_lane_held_seconds_total", "counter", ("topic", "reason"), "Time held so far.", _held_seconds),
+    Family(
+        "tidegate_lane_holds_total",
+        "counter",
+        ("topic",),
+        "Times that the topic was held.",
+        lambda now: (((lane[0],), lane[4]) for lane in now.lanes),
+    ),
+    Family(
+        "tidegate_partition_position",
+        "gauge",
+        ("topic", "partition"),
+        "Next offset to read, of each partition held.",
+        _partitions(lambda position, frontier, stored: position),
+    ),
+    Family(
+        "tidegate_partition_stored_offset",
+        "gauge",
+        ("topic", "partition"),
+        "Offset given to Kafka for the next commit: everything before it is settled.",
+        _partitions(lambda position, frontier, stored: stored),
+    ),
+    Family(
+        "tidegate_partition_unsettled_offsets",
+        "gauge",
+        ("topic", "partition"),
+        "Offsets from the oldest unsettled one to the position; at TIDEGATE_MAX_UNCOMMITTED_RECORDS the topic is held.",
+        _partitions(lambda position, frontier, stored: max(0, position - frontier) if frontier >= 0 else NOT_KNOWN),
+    ),
+    Family(
+        "tidegate_sink_sends_total",
+        "counter",
+        ("class",),
+        "Batches sent, retries included.",
+        _of_delivery(lambda one: one.sends),
+    ),
+    Family(
+        "tidegate_sink_acknowledged_total",
+        "counter",
+        ("class",),
+        "Batches that the target acknowledged.",
+        _of_delivery(lambda one: one.acks),
+    ),
+    Family(
+        "tidegate_sink_retries_total",
+        "counter",
+        ("reason",),
+        "Sends that ended otherwise; the batch is sent again.",
+        lambda now: (((reason,), n) for reason, n in now.delivery.retries.items()),
+    ),
+    Family("tidegate_sink_sending", "gauge", (), "Sends under way.", lambda now: _one(now.delivery.sending)),
+    Family(
+        "tidegate_sink_limit",
+        "gauge",
+        (),
+        "Sends that may be under way at once as the target is now.",
+        lambda now: _one(now.delivery.limit),
+    ),
+    Family(
+        "tidegate_sink_state",
+        "gauge",
+        ("state",),
+        "1 for the state that the target is held to be in: open, slow (it asked for fewer requests) or down.",
+        _state,
+    ),
+    Family(
+        "tidegate_reader_heartbeat_age_seconds",
+        "gauge",
+        (),
+        "Time since the reader's thread began its last round; /livez fails at 30 s.",
+        lambda now: _one(now.heartbeat_age),
+    ),
+    Family(
+        "tidegate_log_lines_dropped_total",
+        "counter",
+        (),
+        "Log lines given up because nobody read stderr quickly enough.",
+        lambda now: _one(now.log_lines_dropped),
+    ),
+    Family(
+        "tidegate_build_info",
+        "gauge",
+        ("version", "librdkafka"),
+        "Always 1; the labels say what is running.",
+        lambda now: [(now.build, 1)],
+    ),
+)

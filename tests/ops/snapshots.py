@@ -1,0 +1,61 @@
+"""Snapshots made of real native parts, without a reader."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+import structlog
+from tidegate.core.dispatcher import Dispatcher
+from tidegate.core.ledger import Ledger
+from tidegate.core.ring import Rings
+
+from tidegate.delivery import Delivery
+from tidegate.ops.metrics import Snapshot, Sources
+from tidegate.sinks.blackhole import BlackholeSink
+
+
+@dataclass
+class StillReader:
+    """What metrics ask of a reader; there is no Kafka here."""
+
+    heartbeat_age: float = 0.5
+    stale: int = 0
+    held: list[tuple[str, str, int, float, int, float, float]] = field(default_factory=list)
+
+    def lanes(self) -> list[tuple[str, str, int, float, int, float, float]]:
+        return self.held
+
+
+class Parts:
+    """Ledger, rings, dispatcher and delivery. `read` puts a record in as the reader does."""
+
+    def __init__(self, topics: tuple[str, ...] = ("orders",)) -> None:
+        self.ledger = Ledger(1024)
+        self.rings = Rings(4 << 20)
+        self.dispatcher = Dispatcher(self.rings, self.ledger, linger=0.0)
+        self.reader = StillReader()
+        self.delivery = Delivery(
+            self.dispatcher, BlackholeSink(), concurrency=8, inflight_bytes=1 << 20, log=structlog.get_logger("test"),
+            rng=Random(1),
+        )  # fmt: skip
+        self.slots = [self.ledger.test_open(self.ledger.add_lane(topic), 0, 0) for topic in topics]
+        self._next = [0] * len(topics)
+
+    def read(self, klass: int = 0, lane: int = 0) -> None:
+        offset = self._next[lane]
+        self._next[lane] += 1
+        assert self.ledger.test_read(self.slots[lane], offset, klass) == 0
+        assert self.rings.push(klass, b"{}", slot=self.slots[lane], offset=offset)
+
+    def snapshot(self, **changes: Any) -> Snapshot:
+        sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats)  # type: ignore[arg-type]
+        return replace(sources.take(), **changes)
+
+
+def snapshot() -> Snapshot:
+    """One with a record in it."""
+    parts = Parts()
+    parts.read()
+    return parts.snapshot()

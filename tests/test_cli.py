@@ -1,0 +1,230 @@
+"""The command line as a user meets it: real processes, exit codes, what goes to which stream."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tidegate
+
+SECRET = "geheim-2718"
+
+
+def tidegate_run(*arguments: str, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tidegate", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=environment(**environ),
+    )
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_") or k == "TIDEGATE_TEST_SANITIZED"}
+    return kept | {f"TIDEGATE_{k}": v for k, v in more.items()}
+
+
+def test_version() -> None:
+    done = tidegate_run("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"tidegate {tidegate.__version__}\n", "")
+    assert tidegate_run("--version", FORMAT="xml").returncode == 0
+
+
+def test_version_imports_nothing_heavy() -> None:
+    code = "import sys; sys.argv[1:] = ['--version']; from tidegate.__main__ import main; main(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[1].split())
+    assert not loaded & {"typer", "pydantic", "rich", "aiohttp", "confluent_kafka", "asyncio", "tidegate.core.scan"}
+
+
+def test_the_console_script_is_the_same() -> None:
+    script = Path(sys.executable).parent / "tidegate"
+    if not script.exists():
+        pytest.skip("not installed into this environment; make build does")
+    assert subprocess.run([script, "--version"], capture_output=True, text=True, check=True).stdout.startswith(
+        "tidegate "
+    )
+
+
+def test_help_goes_to_stdout() -> None:
+    done = tidegate_run("--help")
+    assert done.returncode == 0
+    for command in ("run", "demo", "validate", "config"):
+        assert command in done.stdout
+    assert "--until-end" in tidegate_run("run", "--help").stdout
+
+
+@pytest.mark.parametrize("arguments", [["rum"], ["run", "--no-such"], ["config", "--format", "xml"]])
+def test_wrong_usage_is_exit_2(arguments: list[str]) -> None:
+    done = tidegate_run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_without_settings_says_all_that_is_missing() -> None:
+    done = tidegate_run("run")
+    assert (done.returncode, done.stdout) == (2, "")
+    for name in ("KAFKA_BOOTSTRAP_SERVERS", "TOPICS", "SINK_URL"):
+        assert f"TIDEGATE_{name} is not set" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) < 24, "one screen"
+
+
+def test_a_bad_configuration_is_exit_2_for_every_command() -> None:
+    for command in ("run", "validate", "config"):
+        done = tidegate_run(command, BATCH_LINGER="5")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Did you mean TIDEGATE_BATCH_LINGER_MS?" in done.stderr
+
+
+def test_an_unexpected_exception_is_exit_1_with_a_traceback() -> None:
+    code = (
+        "import sys; sys.argv[1:] = ['config']\n"
+        "import tidegate.config_show as s\n"
+        "def broken(_): password = 'geheim-2718'; raise RuntimeError('a bug')\n"
+        "s.print_table = broken\n"
+        "from tidegate.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment())
+    assert done.returncode == 1
+    assert "RuntimeError: a bug" in done.stderr
+    assert SECRET not in done.stderr.replace("password = 'geheim-2718'", ""), "no local variables"
+
+
+# ---- config ----
+
+
+def test_config_as_json_tells_values_and_origins(tmp_path: Path) -> None:
+    file = tmp_path / "group"
+    file.write_text("shop\n")
+    done = tidegate_run(
+        "config", "--format", "json", CONCURRENCY="4", GROUP_ID_FILE=str(file), SINK_URL=f"http://u:{SECRET}@h/"
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    settings = told["settings"]
+    assert settings["TIDEGATE_CONCURRENCY"]["value"] == "4"
+    assert settings["TIDEGATE_CONCURRENCY"]["origin"] == "environment"
+    assert (settings["TIDEGATE_GROUP_ID"]["value"], settings["TIDEGATE_GROUP_ID"]["origin"]) == ("shop", f"file {file}")
+    assert (
+        settings["TIDEGATE_MEMORY_BYTES"] | {"value": "96MiB", "unit": "bytes", "origin": "default"}
+        == (settings["TIDEGATE_MEMORY_BYTES"])
+    )
+    assert settings["TIDEGATE_SINK_URL"]["value"] == "http://h/"
+    assert settings["TIDEGATE_SINK_AUTHORIZATION"]["value"] == "***"
+    assert told["kafka"]["group.id"]["value"] == "shop"
+
+
+@pytest.mark.parametrize("form", ["table", "env", "json"])
+def test_config_masks_secrets(form: str) -> None:
+    done = tidegate_run(
+        "config",
+        "--format",
+        form,
+        KAFKA_SASL_PASSWORD=SECRET,
+        SINK_AUTHORIZATION=f"Bearer {SECRET}",
+        KAFKA_SASL_USERNAME="shop",
+        KAFKA_SECURITY_PROTOCOL="sasl_ssl",
+    )
+    assert done.returncode == 0, done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert done.stdout.count("***") == 2
+    assert "sasl_ssl" in done.stdout
+
+
+def test_config_as_environment_gives_the_same_configuration_again() -> None:
+    given = {"TOPICS": "orders,^a{1\\,2}", "KAFKA_CLIENT_RACK": "it's a rack", "DRAIN_SECONDS": "2.5", "SIMD": "scalar"}
+    first = tidegate_run("config", "--format", "env", **given)
+    assert first.returncode == 0, first.stderr
+    script = f"set -a; {first.stdout}\nexec {sys.executable} -m tidegate config --format env"
+    again = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=environment())
+    assert again.stdout == first.stdout
+    assert "TIDEGATE_KAFKA_CLIENT_RACK='it'\"'\"'s a rack'" in first.stdout
+
+
+def test_a_table_without_a_terminal_is_not_cut() -> None:
+    topics = ",".join(f"topic-{i}" for i in range(200))
+    assert topics in tidegate_run("config", TOPICS=topics).stdout
+
+
+def test_a_reader_that_leaves_early_is_no_traceback() -> None:
+    command = f"{sys.executable} -m tidegate config | head -c 1 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=environment())
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+# ---- validate ----
+
+
+def test_validate_prints_ok() -> None:
+    done = tidegate_run("validate")
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+
+
+def test_validate_tells_warnings_on_stderr() -> None:
+    done = tidegate_run("validate", PORT="tcp://10.0.0.1:9400")
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+    assert "enableServiceLinks" in done.stderr
+
+
+def test_validate_checks_the_rules_and_names_the_variable() -> None:
+    done = tidegate_run("validate", CRITICAL="purchase,json:no-pointer=1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "TIDEGATE_CRITICAL" in done.stderr
+    assert "^" in done.stderr
+
+
+def test_validate_tries_the_rules_on_samples(tmp_path: Path) -> None:
+    lines = [
+        {"topic": "t", "value": json.dumps({"event": "my own"})},
+        {"topic": "t", "value": "{broken"},
+        {"topic": "t", "key": "k", "headers": {"priority": "low"}, "value_base64": "e30="},
+    ]
+    samples = tmp_path / "samples"
+    samples.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    rules = {"CRITICAL": "default,my_own", "BULK": "header:priority=low"}
+    done = tidegate_run("validate", "--samples", str(samples), **rules)
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [set(one) for one in told] == [{"class", "type", "where", "rule", "valid"}] * 3
+    assert [one["class"] for one in told] == ["critical", "high", "bulk"]
+    assert [one["valid"] for one in told] == [True, False, True]
+    assert (told[0]["type"], told[1]["type"]) == ("my own", None)
+    piped = tidegate_run("validate", "--samples", "-", stdin=samples.read_text(), **rules)
+    assert piped.stdout == done.stdout
+
+
+def test_validate_names_samples_that_cannot_be_read(tmp_path: Path) -> None:
+    done = tidegate_run("validate", "--samples", str(tmp_path / "none"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert str(tmp_path / "none") in done.stderr
+
+
+def test_ctrl_c_is_no_traceback() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tidegate", "validate", "--samples", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write('{"topic":"t","value":"{}"}\n')
+    process.stdin.flush()
+    assert process.stdout.readline().startswith("{"), "each line is answered as it comes"
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Traceback" not in told

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidegate import values
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("1000", 1000),
+        ("96MiB", 96 << 20),
+        ("96 MiB", 96 << 20),
+        ("96Mi", 96 << 20),
+        ("96mib", 96 << 20),
+        ("100MB", 100_000_000),
+        ("100M", 100_000_000),
+        ("1.5GiB", 3 << 29),
+        ("512KiB", 512 << 10),
+        ("7b", 7),
+        ("123456789012345678", 123456789012345678),
+    ],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert values.parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MiB", "-1", "1e6", "1.MiB", "1,5MiB", "5 parsecs", "0x10", "1 2", "٣"])
+def test_what_is_not_a_size(text: str) -> None:
+    with pytest.raises(ValueError, match="not a size"):
+        values.parse_size(text)
+
+
+@given(st.integers(0, 1 << 50))
+def test_a_size_survives_being_shown(size: int) -> None:
+    assert values.parse_size(values.format_size(size)) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("a,b", ("a", "b")),
+        (" a , b ,", ("a", "b")),
+        ("a\nb\r\nc,d\n", ("a", "b", "c", "d")),
+        (r"^a{1\,2},b", ("^a{1,2}", "b")),
+        (r"^shop\..*,b", (r"^shop\..*", "b")),
+        (r"a\\,b", (r"a\\", "b")),
+        (",,", ()),
+        ("", ()),
+    ],
+)
+def test_lists(text: str, entries: tuple[str, ...]) -> None:
+    assert values.split_list(text) == entries
+
+
+@pytest.mark.parametrize(
+    ("text", "listener"),
+    [
+        ("0.0.0.0:9400", ("0.0.0.0", 9400)),
+        ("localhost:0", ("localhost", 0)),
+        ("[::1]:9400", ("::1", 9400)),
+        ("none", None),
+    ],
+)
+def test_listeners(text: str, listener: tuple[str, int] | None) -> None:
+    assert values.parse_listener(text) == listener
+
+
+@pytest.mark.parametrize("text", ["9400", ":9400", "host:", "host:x", "host:65536", "::1:9400", "host:-1", "host:9²"])
+def test_what_is_not_a_listener(text: str) -> None:
+    with pytest.raises(ValueError, match="not an address"):
+        values.parse_listener(text)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://app:8080/events?x=1", "https://app", "stdout:", "blackhole:", "http://[::1]:80/"]
+)
+def test_targets(url: str) -> None:
+    assert values.check_sink_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://u:pw@h/",
+        "app:8080",
+        "http://",
+        "http://:80/",
+        "stdout:x",
+        "blackhole://x",
+        "http://h:99999",
+        "http://h/ x",
+    ],
+)
+def test_what_is_not_a_target_is_said_without_repeating_it(url: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        values.check_sink_url(url)
+    assert url not in str(caught.value)
+    assert "pw" not in str(caught.value)
+
+
+def test_credentials_leave_the_url() -> None:
+    url, header = values.split_credentials("https://shop:p%40ss:w@app:8443/events?a=b")
+    assert url == "https://app:8443/events?a=b"
+    assert header == "Basic " + base64.b64encode(b"shop:p@ss:w").decode()
+    assert values.split_credentials("https://app/") == ("https://app/", None)
+    assert set(values.secrets_of_header(header)) >= {"p@ss:w", header}
+    assert values.secrets_of_header("Bearer abc") == ["Bearer abc", "abc"]
+    assert values.secrets_of_header("Basic ???") == ["Basic ???", "???"]
+
+
+@pytest.mark.parametrize("text", ["", " x", "x\r\nHost: evil", "x\n", "ü", "x\x00y"])
+def test_header_values_cannot_carry_a_second_header(text: str) -> None:
+    with pytest.raises(ValueError, match="header value") as caught:
+        values.check_header_value(text)
+    assert not text.strip() or text not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["kafka:9092", "a:1,b:2", "[::1]:9092", "SASL_SSL://kafka:9092", "kafka"])
+def test_bootstrap(text: str) -> None:
+    assert values.check_bootstrap(text) == text
+
+
+@pytest.mark.parametrize("text", ["kafka:0", "kafka:99999", "kafka:port", "http://kafka:9092/x", "a b:1"])
+def test_what_is_not_a_broker(text: str) -> None:
+    with pytest.raises(ValueError, match="host:port"):
+        values.check_bootstrap(text)
