@@ -57,7 +57,8 @@ def committed(servers: str, group: str, partitions: Iterable[Partition]) -> dict
 
 def assignments(servers: str, group: str) -> list[int]:
     """How many partitions each member of a group has, the fewest first; not on the embedded broker."""
-    found = AdminClient({"bootstrap.servers": servers}).describe_consumer_groups([group])[group].result(20)
+    admin = AdminClient({"bootstrap.servers": servers})  # has to outlive the future
+    found = admin.describe_consumer_groups([group])[group].result(20)
     return sorted(len(member.assignment.topic_partitions) for member in found.members)
 
 
