@@ -12,6 +12,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from benchmarks.e2e import events
 from benchmarks.e2e.runner import ROOT, Contender, compete, report, tidegate
@@ -35,7 +36,7 @@ def librdkafka() -> str:
     """Path of the library that confluent-kafka has loaded."""
     import confluent_kafka  # noqa: F401
 
-    for line in open("/proc/self/maps"):
+    for line in Path("/proc/self/maps").read_text().splitlines():
         if "librdkafka" in line:
             return line.split()[-1]
     raise RuntimeError("librdkafka is not loaded")

@@ -137,7 +137,9 @@ header_lists = st.lists(st.tuples(raw_text, st.none() | raw_text), max_size=5)
 
 @given(
     st.lists(
-        st.tuples(values() | blanks | anything, st.none() | raw_text, header_lists, st.integers(-1, 1 << 60)),
+        st.tuples(
+            (values() | blanks | anything).filter(valid), st.none() | raw_text, header_lists, st.integers(-1, 1 << 60)
+        ),
         min_size=1,
         max_size=6,
     ),
@@ -169,12 +171,8 @@ def test_an_envelope_holds_every_part(
         assert object_["key"] == text(key)
         # Every header is there, in order, the same name twice included; {} and [] look alike to the hook.
         assert [(k, v) for k, v in members["headers"]] == [(name(k), _pairs(text(v))) for k, v in headers]
-        if valid(value):
-            assert object_["value"] == parsed(value)
-            assert len(pairs) == 7
-        else:
-            assert base64.b64decode(object_["value_base64"], validate=True) == value
-            assert "value" not in object_
+        assert object_["value"] == parsed(value)
+        assert len(pairs) == 7
 
 
 def _pairs(shown: object) -> object:
@@ -185,9 +183,9 @@ def _pairs(shown: object) -> object:
 def test_base64_of_every_remainder(length: int) -> None:
     flow = Flow("envelope")
     raw = b"\xff\x00\xfb\xef\xbe\x80\x01\x3f"[:length] or b"\xc0"
-    flow.add(NORMAL, raw, key=raw)
+    flow.add(NORMAL, b"{}", key=raw)
     line = json.loads(one_batch(flow).body)
-    assert line["value_base64"] == line["key"]["base64"] == base64.b64encode(raw).decode()
+    assert line["key"]["base64"] == base64.b64encode(raw).decode()
 
 
 @pytest.mark.parametrize("format", ["ndjson", "json", "envelope"])
@@ -197,17 +195,16 @@ def test_large_values(format: str) -> None:  # noqa: A002
     large = json.dumps({"a": "é" * 1_000_000, "b": ["\n"] * 100_000}, indent=1).encode()
     for value in (large, b"\xff" * 500_000, large):
         flow.add(NORMAL, value, key=b"\x01" * 300_000, headers=[(b"\x02" * 1000, b"\x03" * 200_000)] * 3)
+    bodies = flow.bodies()
+    assert len(bodies) == 3
+    assert bodies[1] == b"\xff" * 500_000
+    first = json.loads(bodies[0])
     if format != "envelope":
-        bodies = flow.bodies()
-        assert bodies[1] == b"\xff" * 500_000
-        assert json.loads(bodies[0]) in (parsed(large), [parsed(large)])
-        assert len(bodies) == 3
+        assert first in (parsed(large), [parsed(large)])
         return
-    lines = [json.loads(line) for line in one_batch(flow).body.splitlines()]
-    assert [line["key"] for line in lines] == ["\x01" * 300_000] * 3
-    assert lines[0]["headers"] == {"\x02" * 1000: "\x03" * 200_000}
-    assert lines[2]["value"] == parsed(large)
-    assert base64.b64decode(lines[1]["value_base64"]) == b"\xff" * 500_000
+    assert first["key"] == "\x01" * 300_000
+    assert first["headers"] == {"\x02" * 1000: "\x03" * 200_000}
+    assert first["value"] == parsed(large)
 
 
 def test_escapes_make_the_longest_line() -> None:
@@ -216,7 +213,7 @@ def test_escapes_make_the_longest_line() -> None:
         for headers in ([(key, key)], [(b"", None)] * 100, [(b"", b"\xff")] * 100, [(b"\xff", b"\xff")] * 100):
             flow = Flow("envelope", topics=("t" * 249,))
             flow.slot("t" * 249, 2**31 - 1, (1 << 62) - 1)
-            for value in (b"\xff", b"", b"\xff" * 1000):
+            for value in (b"0", b"", b'"%s"' % (b"x" * 1000)):
                 flow.add(
                     0, value, topic="t" * 249, partition=2**31 - 1, key=key, headers=headers, timestamp_ms=2**63 - 1
                 )

@@ -45,7 +45,7 @@ PAYLOADS: dict[str, Hostile] = {
     "utf8-surrogate": Hostile("broken", b'{"s":"\xed\xa0\x80"}'),
     "utf8-cut": Hostile("broken", b'{"s":"\xf0\x9f\x98'),
     "utf-16": Hostile("broken", '{"event_type":"view"}'.encode("utf-16")),
-    "bom": Hostile("broken", b'\xef\xbb\xbf{"event_type":"view"}'),
+    "bom": Hostile("valid", b'\xef\xbb\xbf{"event_type":"view"}'),
     "cut": Hostile("broken", b'{"event_type":"view","a":[1,2'),
     "open-string": Hostile("broken", b'{"event_type":"view","s":"'),
     "backslash-end": Hostile("broken", b'{"event_type":"view","s":"\\'),

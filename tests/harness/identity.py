@@ -19,4 +19,5 @@ def exact(value: bytes | None) -> str:
 
 def line(value: bytes | None) -> str:
     """Identity of a JSON value among others: as one line."""
-    return exact((value or b"").replace(b"\n", b" ").strip(_BLANK) or b"null")
+    plain = (value or b"").removeprefix(b"\xef\xbb\xbf").replace(b"\n", b" ").replace(b"\r", b" ")
+    return exact(plain.strip(_BLANK) or b"null")

@@ -14,6 +14,7 @@ NDJSON = "application/x-ndjson"
 def test_the_payloads_are_of_the_form_that_they_are_said_to_be(name: str) -> None:
     """By the strictest reading: in an array, where nothing may be wrong."""
     form, value = hostile.PAYLOADS[name]
+    value = (value or b"").removeprefix(b"\xef\xbb\xbf")  # a mark at the start is left out of a body
     parsed = parse({"Content-Type": "application/json", "X-Tidegate-Records": "1"}, b"[%b]" % (value or b"null"))
     assert (not parsed.errors) == (form == "valid")
     if form == "valid":

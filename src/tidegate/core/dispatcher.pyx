@@ -262,7 +262,7 @@ cdef class Dispatcher:
                 slot = self.ledger.slots[record.slot]
                 if n and not deliverable(slot):
                     break  # discarded when it is the head (a head revoked since _ready is merely in flight)
-                if record.flags & TG_RECORD_INVALID and not envelope:
+                if record.flags & TG_RECORD_INVALID:
                     if n:
                         break
                     format = TG_FORMAT_OPAQUE
@@ -312,7 +312,7 @@ cdef class Dispatcher:
                 slot.popped += 1
                 if record.timestamp_ms >= 0 and (batch.oldest_ms < 0 or record.timestamp_ms < batch.oldest_ms):
                     batch.oldest_ms = record.timestamp_ms
-                if envelope:
+                if format == TG_FORMAT_ENVELOPE:
                     out = envelope_write(record, self.ledger.lanes[slot.lane].topic,
                                          self.ledger.lanes[slot.lane].topic_len, slot.partition, klass, out)
                     out[0] = b"\n"

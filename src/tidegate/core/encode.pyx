@@ -1,7 +1,6 @@
 """Bodies, written without Python: plain values for NDJSON and JSON arrays, and the envelope.
 
-A value reaches a body only if it is one JSON value (decision 8): what is not stands alone as an opaque body, or
-as base64 inside an envelope. Line feeds between tokens become blanks, so a record is one line whatever it holds.
+A value reaches a body only if it is one JSON value (decision 8): what is not stands alone as an opaque body. Line feeds between tokens become blanks, so a record is one line whatever it holds.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -12,7 +11,6 @@ from tidegate.core.ring cimport (
     TG_NULL_LEN,
     TG_RECORD_BOM,
     TG_RECORD_EMPTY,
-    TG_RECORD_INVALID,
     TG_RECORD_NEWLINE,
     record_bytes,
 )
@@ -183,9 +181,7 @@ cdef uint8_t *put_headers(uint8_t *out, const uint8_t *block, size_t n) noexcept
 
 cdef uint8_t *envelope_write(tg_record *record, const char *topic, size_t topic_len, int partition, int klass,
                              uint8_t *out) noexcept nogil:
-    """`{"id":"topic/partition/offset","class":…,"weight":1,"ts":ms|null,"key":…,"headers":{…},"value":…}`
-
-    A value that is not JSON stands as `"value_base64"` instead of `"value"`."""
+    """`{"id":"topic/partition/offset","class":…,"weight":1,"ts":ms|null,"key":…,"headers":{…},"value":…}`"""
     cdef uint8_t *data = record_bytes(record)
     cdef uint8_t *key = data + record.value_len
     cdef uint8_t *headers = key + (0 if record.key_len == TG_NULL_LEN else record.key_len)
@@ -209,11 +205,7 @@ cdef uint8_t *envelope_write(tg_record *record, const char *topic, size_t topic_
         out = put_text(out, key, record.key_len)
     out = put(out, b',"headers":', 11)
     out = put_headers(out, headers, record.headers_len)
-    if record.flags & TG_RECORD_INVALID:
-        out = put(out, b',"value_base64":', 16)
-        out = put_base64(out, data, record.value_len)
-    else:
-        out = put(out, b',"value":', 9)
-        out = plain_write(record, out)
+    out = put(out, b',"value":', 9)
+    out = plain_write(record, out)
     out[0] = b"}"
     return out + 1
