@@ -9,13 +9,37 @@
 
 #include <stdint.h>
 
-static inline uint64_t tg_load_u64(const volatile uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-static inline void tg_store_u64(volatile uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
-static inline int64_t tg_load_i64(const volatile int64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-static inline void tg_store_i64(volatile int64_t *p, int64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
-static inline int32_t tg_load_i32(const volatile int32_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-static inline void tg_store_i32(volatile int32_t *p, int32_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
-static inline int32_t tg_swap_i32(volatile int32_t *p, int32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); }
-static inline void tg_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+static inline uint64_t tg_load_u64(const volatile uint64_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void tg_store_u64(volatile uint64_t *p, uint64_t v)
+{
+    __atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+static inline int64_t tg_load_i64(const volatile int64_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void tg_store_i64(volatile int64_t *p, int64_t v)
+{
+    __atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+static inline int32_t tg_load_i32(const volatile int32_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+static inline void tg_store_i32(volatile int32_t *p, int32_t v)
+{
+    __atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+static inline int32_t tg_swap_i32(volatile int32_t *p, int32_t v)
+{
+    return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
+}
+static inline void tg_fence(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 
 #endif

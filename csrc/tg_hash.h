@@ -36,7 +36,10 @@ static inline uint32_t tg_load32(const uint8_t *p)
     return v;
 }
 
-static inline uint64_t tg_rotl64(uint64_t v, int bits) { return v << bits | v >> (64 - bits); }
+static inline uint64_t tg_rotl64(uint64_t v, int bits)
+{
+    return v << bits | v >> (64 - bits);
+}
 
 static inline uint64_t tg_xxh_round(uint64_t lane, uint64_t input)
 {

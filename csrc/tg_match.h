@@ -14,9 +14,9 @@
 #include "tg_words.h"
 
 #define TG_RANK_NONE TG_WORD_NONE
-#define TG_ANY_ONE 256   /* one character: a byte and the UTF-8 continuation bytes behind it */
-#define TG_ANY_RUN 257   /* any run of bytes */
-#define TG_ROW_RANK 0    /* a row of a trie: rank, first glob + 1, next row of the chain of endings, children */
+#define TG_ANY_ONE 256 /* one character: a byte and the UTF-8 continuation bytes behind it */
+#define TG_ANY_RUN 257 /* any run of bytes */
+#define TG_ROW_RANK 0  /* a row of a trie: rank, first glob + 1, next row of the chain of endings, children */
 #define TG_ROW_GLOB 1
 #define TG_ROW_LINK 2
 #define TG_ROW_CHILD 3
@@ -28,7 +28,7 @@ typedef struct {
 
 typedef struct {
     uint32_t rank;
-    uint32_t next; /* glob + 1 */
+    uint32_t next;       /* glob + 1 */
     uint32_t start, len; /* in code */
 } tg_glob;
 

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *tg_rdkafka_load(const char *path, tg_rdkafka *api, char *words, size_t size) {
+const char *tg_rdkafka_load(const char *path, tg_rdkafka *api, char *words, size_t size)
+{
     /* NOLOAD: never a second copy of the library beside the one that confluent_kafka uses. */
     void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
     if (!library) {
@@ -12,14 +13,14 @@ const char *tg_rdkafka_load(const char *path, tg_rdkafka *api, char *words, size
         return words;
     }
     /* A function pointer read back as an object pointer is what POSIX's dlsym asks for; memcpy keeps C11 quiet. */
-#define TG_RDKAFKA_RESOLVE(type, name, params)                                                              \
-    {                                                                                                       \
-        void *symbol = dlsym(library, "rd_kafka_" #name);                                                   \
-        if (!symbol) {                                                                                      \
-            snprintf(words, size, "symbol rd_kafka_" #name " is missing in the librdkafka of %s", path);    \
-            return words;                                                                                   \
-        }                                                                                                   \
-        memcpy(&api->name, &symbol, sizeof symbol);                                                         \
+#define TG_RDKAFKA_RESOLVE(type, name, params)                                                           \
+    {                                                                                                    \
+        void *symbol = dlsym(library, "rd_kafka_" #name);                                                \
+        if (!symbol) {                                                                                   \
+            snprintf(words, size, "symbol rd_kafka_" #name " is missing in the librdkafka of %s", path); \
+            return words;                                                                                \
+        }                                                                                                \
+        memcpy(&api->name, &symbol, sizeof symbol);                                                      \
     }
     TG_RDKAFKA_FUNCTIONS(TG_RDKAFKA_RESOLVE)
 #undef TG_RDKAFKA_RESOLVE

@@ -38,10 +38,8 @@ static int has_sse42(void)
 /* Best first. */
 static const implementation known[] = {
 #if defined(__x86_64__)
-    {"avx512", tg_scan_avx512, has_avx512},
-    {"avx2", tg_scan_avx2, has_avx2},
-    {"sse42", tg_scan_sse42, has_sse42},
-    {"sse2", tg_scan_sse2, always},
+    {"avx512", tg_scan_avx512, has_avx512}, {"avx2", tg_scan_avx2, has_avx2},
+    {"sse42", tg_scan_sse42, has_sse42},    {"sse2", tg_scan_sse2, always},
 #elif defined(__aarch64__)
     {"neon", tg_scan_neon, always},
 #endif

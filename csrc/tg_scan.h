@@ -14,8 +14,8 @@
 extern "C" {
 #endif
 
-#define TG_SCAN_MAX_FIELDS 64 /* wanted fields in one plan */
-#define TG_SCAN_MAX_DEPTH 64  /* containers open at once; one more is TG_SCAN_EDEPTH */
+#define TG_SCAN_MAX_FIELDS 64       /* wanted fields in one plan */
+#define TG_SCAN_MAX_DEPTH 64        /* containers open at once; one more is TG_SCAN_EDEPTH */
 #define TG_SCAN_MAX_TOKEN_BYTES 255 /* of one token of a pointer, decoded */
 
 /* What a document turned out to be. Every code has a name (tg_scan_status_name) and a test. */
@@ -52,9 +52,9 @@ typedef enum {
 /* One found field; borrows from the document. */
 typedef struct {
     const uint8_t *ptr;
-    uint32_t len;     /* bytes */
-    uint8_t kind;     /* tg_scan_kind */
-    uint8_t escaped;  /* 1: a STRING with backslashes; decode with tg_scan_unescape */
+    uint32_t len;    /* bytes */
+    uint8_t kind;    /* tg_scan_kind */
+    uint8_t escaped; /* 1: a STRING with backslashes; decode with tg_scan_unescape */
     uint16_t _unused;
 } tg_scan_value;
 

@@ -14,11 +14,11 @@ enum { STRUCTURAL = 1, BLANK = 2, VALID = 4, SPECIAL = 8 };
 #define W VALID
 #define M (VALID | STRUCTURAL)
 static const uint8_t classes[128] __attribute__((aligned(64))) = {
-    S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S,
-    VALID | BLANK, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, W, M, W, W, 0, /* + , - . */
-    W, W, W, W, W, W, W, W, W, W, M, 0, 0, 0, 0, 0,             /* 0-9 : */
-    0, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, M, S, M, 0, 0,
-    0, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, M, 0, M, 0, 0,
+    S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, S, VALID | BLANK,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, W, M, W, W, 0,    /* + , - . */
+    W, W, W, W, W, W, W, W, W, W, M, 0, 0, 0, 0, 0, /* 0-9 : */
+    0, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, M, S, M, 0, 0, 0,
+    W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, W, M, 0, M, 0, 0,
 };
 #undef S
 #undef W
@@ -60,16 +60,15 @@ TG_TARGET static inline tg_extras tg_look_closer(const uint8_t *p)
     x.not_ascii = _mm512_movepi8_mask(bytes);
     x.control = _mm512_cmplt_epu8_mask(bytes, _mm512_set1_epi8(0x20));
     x.slash = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\\'));
-    x.newline = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\n')) |
-                _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\r'));
+    x.newline =
+        _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\n')) | _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\r'));
     x.blank = x.newline | _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\t'));
     return x;
 }
 
 TG_TARGET static inline uint64_t tg_prefix_xor(uint64_t bits)
 {
-    return (uint64_t)_mm_cvtsi128_si64(
-        _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)bits), _mm_set1_epi8(-1), 0));
+    return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)bits), _mm_set1_epi8(-1), 0));
 }
 
 /* Sixteen positions at once; there are seldom more in a block. */
@@ -80,7 +79,8 @@ TG_TARGET static inline uint32_t *tg_flatten(const tg_constants *k, uint64_t bit
     __m512i found = _mm512_maskz_compress_epi8(bits, k->positions), start = _mm512_set1_epi32((int)base);
     _mm512_storeu_si512(to, _mm512_add_epi32(start, _mm512_cvtepu8_epi32(_mm512_castsi512_si128(found))));
     if (__builtin_expect(end - to > 16, 0)) {
-        _mm512_storeu_si512(to + 16, _mm512_add_epi32(start, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(found, 1))));
+        _mm512_storeu_si512(to + 16,
+                            _mm512_add_epi32(start, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(found, 1))));
         if (end - to > 32) {
             _mm512_storeu_si512(to + 32,
                                 _mm512_add_epi32(start, _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(found, 2))));

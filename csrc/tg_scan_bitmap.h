@@ -53,9 +53,8 @@ TG_TARGET static uint64_t tg_escapes_wrong(const uint8_t *doc, size_t len, size_
         size_t at = base + (size_t)__builtin_ctzll(escaped);
         if (!tg_is_escape(doc[at]))
             return 1;
-        if (doc[at] == 'u' &&
-            (len - at < 5 ||
-             !(tg_is_hex(doc[at + 1]) && tg_is_hex(doc[at + 2]) && tg_is_hex(doc[at + 3]) && tg_is_hex(doc[at + 4]))))
+        if (doc[at] == 'u' && (len - at < 5 || !(tg_is_hex(doc[at + 1]) && tg_is_hex(doc[at + 2]) &&
+                                                 tg_is_hex(doc[at + 3]) && tg_is_hex(doc[at + 4]))))
             return 1;
     }
     return 0;
@@ -76,10 +75,10 @@ TG_TARGET static inline uint64_t tg_gap_ends(tg_bitmap_rest *r, uint64_t starts,
 TG_TARGET static inline uint32_t *tg_flatten(const tg_constants *k, uint64_t bits, size_t base, uint32_t *to)
 {
     uint32_t *end = to + tg_count(bits);
-#define TG_PUT(i)                                                                                             \
-    do { /* volatile: or GCC gathers four in a vector register, at more than it saves */                     \
-        *(volatile uint32_t *)(to + (i)) = (uint32_t)base + tg_trailing_zeros(bits);                               \
-        bits &= bits - 1;                                                                                     \
+#define TG_PUT(i)                                                                        \
+    do { /* volatile: or GCC gathers four in a vector register, at more than it saves */ \
+        *(volatile uint32_t *)(to + (i)) = (uint32_t)base + tg_trailing_zeros(bits);     \
+        bits &= bits - 1;                                                                \
     } while (0)
     TG_PUT(0);
     TG_PUT(1);

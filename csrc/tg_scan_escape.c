@@ -47,11 +47,21 @@ size_t tg_scan_unescape(const uint8_t *src, size_t len, uint8_t *dst)
         uint8_t c = src[1];
         src += 2;
         switch (c) {
-        case 'b': *to++ = '\b'; break;
-        case 'f': *to++ = '\f'; break;
-        case 'n': *to++ = '\n'; break;
-        case 'r': *to++ = '\r'; break;
-        case 't': *to++ = '\t'; break;
+        case 'b':
+            *to++ = '\b';
+            break;
+        case 'f':
+            *to++ = '\f';
+            break;
+        case 'n':
+            *to++ = '\n';
+            break;
+        case 'r':
+            *to++ = '\r';
+            break;
+        case 't':
+            *to++ = '\t';
+            break;
         case 'u': {
             uint32_t unit = hex4(src);
             src += 4;
@@ -65,7 +75,9 @@ size_t tg_scan_unescape(const uint8_t *src, size_t len, uint8_t *dst)
             to = put_code_point(to, unit);
             break;
         }
-        default: *to++ = c; break; /* quote, backslash, slash */
+        default:
+            *to++ = c;
+            break; /* quote, backslash, slash */
         }
     }
     return (size_t)(to - dst);

@@ -12,7 +12,7 @@ typedef struct {
     uint64_t structural; /* {}[]:, */
     uint64_t blank;      /* ' ' only: the other blanks are controls */
     uint64_t invalid;    /* may not stand outside a string (set for quotes too) */
-    unsigned special;         /* not 0: some byte is a backslash, a control or not ASCII */
+    unsigned special;    /* not 0: some byte is a backslash, a control or not ASCII */
 } tg_masks;
 
 typedef struct {
@@ -32,8 +32,8 @@ typedef struct {
 #define TG_CLASS_WORD 15
 
 static const uint8_t tg_class_low[16] = {
-    2 | 128, 2 | 8, 2 | 8, 2 | 8, 2 | 8, 2 | 8, 2 | 8, 2 | 8,
-    2 | 8, 2 | 8, 4 | 8 | 32, 1 | 8 | 64, 8 | 16, 1 | 8 | 64, 1 | 8, 8,
+    2 | 128, 2 | 8, 2 | 8,      2 | 8,      2 | 8,  2 | 8,      2 | 8, 2 | 8,
+    2 | 8,   2 | 8, 4 | 8 | 32, 1 | 8 | 64, 8 | 16, 1 | 8 | 64, 1 | 8, 8,
 };
 static const uint8_t tg_class_high[16] = {
     0, 0, 1 | 16 | 128, 2 | 32, 8, 2 | 4 | 64, 8, 2 | 4 | 64, 0, 0, 0, 0, 0, 0, 0, 0,

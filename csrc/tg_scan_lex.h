@@ -27,7 +27,15 @@ static inline int tg_is_hex(uint8_t c)
 static inline int tg_is_escape(uint8_t c)
 {
     switch (c) {
-    case '"': case '\\': case '/': case 'b': case 'f': case 'n': case 'r': case 't': case 'u':
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+    case 'u':
         return 1;
     default:
         return 0;

@@ -54,7 +54,8 @@ static inline tg_masks tg_classify(const tg_constants *k, const uint8_t *p)
     uint8x16_t special = vdupq_n_u8(0);
     for (int i = 0; i < 4; i++) {
         uint8x16_t c = b.v[i];
-        class.v[i] = vandq_u8(vqtbl1q_u8(k->lows, vandq_u8(c, vdupq_n_u8(0x0F))), vqtbl1q_u8(k->highs, vshrq_n_u8(c, 4)));
+        class.v[i] =
+            vandq_u8(vqtbl1q_u8(k->lows, vandq_u8(c, vdupq_n_u8(0x0F))), vqtbl1q_u8(k->highs, vshrq_n_u8(c, 4)));
         /* as signed numbers, controls and what is not ASCII are all less than ' ' */
         special = vorrq_u8(special, vcgtq_s8(vdupq_n_s8(0x20), vreinterpretq_s8_u8(c)));
         special = vorrq_u8(special, vceqq_u8(c, vdupq_n_u8('\\')));

@@ -15,22 +15,22 @@
 #define TG_INDEX_NONE UINT32_MAX
 
 typedef struct {
-    uint64_t own;        /* fields whose pointer ends here, as bits */
-    uint64_t below;      /* own, and those of everything under it: forgotten when the key comes again */
-    uint64_t filter;     /* bit tg_key_bit() of each child's token: most unwanted keys end here */
-    const uint8_t *text; /* token, borrowed from the plan */
-    uint32_t slots;      /* children: plan->slots[slots + tg_key_bit] */
-    uint32_t index;      /* token as an array index, TG_INDEX_NONE where it is none */
-    uint16_t len;        /* of the token */
-    uint16_t chain;      /* next sibling in the same slot */
+    uint64_t own;                     /* fields whose pointer ends here, as bits */
+    uint64_t below;                   /* own, and those of everything under it: forgotten when the key comes again */
+    uint64_t filter;                  /* bit tg_key_bit() of each child's token: most unwanted keys end here */
+    const uint8_t *text;              /* token, borrowed from the plan */
+    uint32_t slots;                   /* children: plan->slots[slots + tg_key_bit] */
+    uint32_t index;                   /* token as an array index, TG_INDEX_NONE where it is none */
+    uint16_t len;                     /* of the token */
+    uint16_t chain;                   /* next sibling in the same slot */
     uint16_t first_index, next_index; /* children that are array indexes, ascending */
     uint16_t child, sibling;          /* only used while the plan is made */
 } tg_node;
 
 struct tg_scan_plan {
-    tg_node *nodes; /* owned */
+    tg_node *nodes;  /* owned */
     uint16_t *slots; /* owned */
-    uint8_t *text;  /* owned */
+    uint8_t *text;   /* owned */
     size_t fields;
 };
 

@@ -20,18 +20,18 @@ static inline const uint8_t *skip_blanks(const uint8_t *p, const uint8_t *end, u
     return p;
 }
 
-#define FAIL(code, where)                             \
-    do {                                              \
-        status = (code);                              \
-        at = (where);                                 \
-        goto failed;                                  \
+#define FAIL(code, where) \
+    do {                  \
+        status = (code);  \
+        at = (where);     \
+        goto failed;      \
     } while (0)
 
-#define SKIP_BLANKS_TO_TOKEN()                        \
-    do {                                              \
-        p = skip_blanks(p, end, &flags);              \
-        if (p == end)                                 \
-            FAIL(TG_SCAN_ETRUNC, p);                  \
+#define SKIP_BLANKS_TO_TOKEN()           \
+    do {                                 \
+        p = skip_blanks(p, end, &flags); \
+        if (p == end)                    \
+            FAIL(TG_SCAN_ETRUNC, p);     \
     } while (0)
 
 tg_scan_status tg_scan_scalar(const tg_scan_plan *plan, const uint8_t *doc, uint32_t len, tg_scan_level level,
@@ -128,25 +128,26 @@ close:
     arrays >>= 1;
     goto after;
 
-key: {
-    uint8_t escaped = 0;
-    if (*p != '"')
-        FAIL(wrong_token(p, end), p);
-    const uint8_t *text = ++p;
-    status = tg_lex_string(p, end, &at, &escaped);
-    if (status != TG_SCAN_OK)
-        goto failed;
-    node = frames[depth - 1].node;
-    node = escaped ? tg_plan_child_escaped(plan, node, text, (uint32_t)(at - text))
-                   : tg_plan_child(plan, node, text, (uint32_t)(at - text));
-    p = at + 1;
-    SKIP_BLANKS_TO_TOKEN();
-    if (*p != ':')
-        FAIL(wrong_token(p, end), p);
-    p++;
-    SKIP_BLANKS_TO_TOKEN();
-    goto value;
-}
+key:
+    {
+        uint8_t escaped = 0;
+        if (*p != '"')
+            FAIL(wrong_token(p, end), p);
+        const uint8_t *text = ++p;
+        status = tg_lex_string(p, end, &at, &escaped);
+        if (status != TG_SCAN_OK)
+            goto failed;
+        node = frames[depth - 1].node;
+        node = escaped ? tg_plan_child_escaped(plan, node, text, (uint32_t)(at - text))
+                       : tg_plan_child(plan, node, text, (uint32_t)(at - text));
+        p = at + 1;
+        SKIP_BLANKS_TO_TOKEN();
+        if (*p != ':')
+            FAIL(wrong_token(p, end), p);
+        p++;
+        SKIP_BLANKS_TO_TOKEN();
+        goto value;
+    }
 
 failed:
     tg_plan_finish(plan, 0, out);

@@ -5,12 +5,12 @@ typedef struct {
 } sse_block;
 
 /* 64 bits from the top bits of `expression`, which is evaluated with i = 0..3. */
-#define SSE_MASK(expression)                                              \
-    __extension__({                                                       \
-        uint64_t mask_ = 0;                                               \
-        for (int i = 0; i < 4; i++)                                       \
+#define SSE_MASK(expression)                                                      \
+    __extension__({                                                               \
+        uint64_t mask_ = 0;                                                       \
+        for (int i = 0; i < 4; i++)                                               \
             mask_ |= (uint64_t)(unsigned)_mm_movemask_epi8(expression) << 16 * i; \
-        mask_;                                                            \
+        mask_;                                                                    \
     })
 
 TG_TARGET static inline sse_block sse_load(const uint8_t *p)

@@ -28,8 +28,8 @@ static inline tg_masks tg_classify(const tg_constants *k, const uint8_t *p)
     sse_block b = sse_load(p), structural, valid;
     for (int i = 0; i < 4; i++) {
         __m128i c = b.v[i], small = _mm_or_si128(c, _mm_set1_epi8(0x20)); /* also makes { } of [ ] */
-        __m128i brackets = _mm_or_si128(_mm_cmpeq_epi8(small, _mm_set1_epi8('{')),
-                                        _mm_cmpeq_epi8(small, _mm_set1_epi8('}')));
+        __m128i brackets =
+            _mm_or_si128(_mm_cmpeq_epi8(small, _mm_set1_epi8('{')), _mm_cmpeq_epi8(small, _mm_set1_epi8('}')));
         __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(c, _mm_set1_epi8(',')), _mm_cmpeq_epi8(c, _mm_set1_epi8(':')));
         __m128i signs = in_range(c, '+', 4); /* + , - . */
         structural.v[i] = _mm_or_si128(brackets, marks);

@@ -42,8 +42,7 @@ TG_TARGET static inline unsigned tg_count(uint64_t bits)
 
 TG_TARGET static inline uint64_t tg_prefix_xor(uint64_t bits)
 {
-    return (uint64_t)_mm_cvtsi128_si64(
-        _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)bits), _mm_set1_epi8(-1), 0));
+    return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_set_epi64x(0, (long long)bits), _mm_set1_epi8(-1), 0));
 }
 
 typedef __m128i V;

@@ -17,7 +17,7 @@ typedef struct {
     uint32_t *end; /* of the positions in index */
     tg_bitmap_state state;
     tg_bitmap_rest rest;
-    tg_frame frames[1 + TG_SCAN_MAX_DEPTH]; /* the first stands for the place of the document */
+    tg_frame frames[1 + TG_SCAN_MAX_DEPTH];                 /* the first stands for the place of the document */
     uint32_t index[1 + TG_WINDOW_BYTES + TG_FLATTEN_SLACK]; /* one position left over, and those of a window */
 } tg_run;
 
@@ -52,14 +52,14 @@ TG_TARGET static __attribute__((noinline)) int tg_run_refill(tg_run *run, const 
 #define RARELY(condition) __builtin_expect(!!(condition), 0)
 
 /* Makes sure of the next n positions. */
-#define NEED(n)                                          \
-    do {                                                 \
-        if (RARELY(it + (n) > run.end)) {                \
-            if (!tg_run_refill(&run, it, n))             \
-                GIVE_UP;                                 \
-            it = run.index;                              \
-            filter = tg_run_filter(&run, frame->node);   \
-        }                                                \
+#define NEED(n)                                        \
+    do {                                               \
+        if (RARELY(it + (n) > run.end)) {              \
+            if (!tg_run_refill(&run, it, n))           \
+                GIVE_UP;                               \
+            it = run.index;                            \
+            filter = tg_run_filter(&run, frame->node); \
+        }                                              \
     } while (0)
 
 /* Which keys are worth a call of tg_run_key: of those with backslashes, none can be told from the bytes. */
@@ -139,22 +139,22 @@ TG_TARGET static inline int tg_all_blank(const uint8_t *from, const uint8_t *to)
 }
 
 /* A scalar in [at, end), blanks may stand before its end; gives up where it is none. */
-#define SCALAR(at, end_)                                                                      \
-    do {                                                                                      \
-        const uint8_t *stop = (end_);                                                         \
-        if (*at == '"') {                                                                     \
-            if (RARELY(stop[-1] != '"')) {                                                    \
-                stop = tg_token_end(stop);                                                    \
-                if (stop[-1] != '"')                                                          \
-                    GIVE_UP;                                                                  \
-            }                                                                                 \
-        } else if (grammar) {                                                                 \
-            stop = tg_token_end(stop);                                                        \
-            if (RARELY(!tg_is_literal(at, (size_t)(stop - at), doc + len)))                       \
-                GIVE_UP;                                                                      \
-        }                                                                                     \
-        if (RARELY(node))                                                                     \
-            tg_run_take(&run, node, at, tg_token_end(stop));                                  \
+#define SCALAR(at, end_)                                                    \
+    do {                                                                    \
+        const uint8_t *stop = (end_);                                       \
+        if (*at == '"') {                                                   \
+            if (RARELY(stop[-1] != '"')) {                                  \
+                stop = tg_token_end(stop);                                  \
+                if (stop[-1] != '"')                                        \
+                    GIVE_UP;                                                \
+            }                                                               \
+        } else if (grammar) {                                               \
+            stop = tg_token_end(stop);                                      \
+            if (RARELY(!tg_is_literal(at, (size_t)(stop - at), doc + len))) \
+                GIVE_UP;                                                    \
+        }                                                                   \
+        if (RARELY(node))                                                   \
+            tg_run_take(&run, node, at, tg_token_end(stop));                \
     } while (0)
 
 TG_TARGET tg_scan_status TG_SCAN_NAME(const tg_scan_plan *plan, const uint8_t *doc, uint32_t len, tg_scan_level level,
@@ -197,27 +197,28 @@ TG_TARGET tg_scan_status TG_SCAN_NAME(const tg_scan_plan *plan, const uint8_t *d
     if ((*next != '{' && *next != '[') || !tg_all_blank(doc, next))
         GIVE_UP; /* a bare string or number: rare, and soon scanned */
 
-open: { /* the bracket at `next` opens the container that `node` leads to */
-    int is_array = *next == '[';
-    if (RARELY(frame == run.frames + TG_SCAN_MAX_DEPTH))
-        GIVE_UP;
-    if (RARELY(node)) {
-        tg_scan_value v = {NULL, 0, is_array ? TG_SCAN_ARRAY : TG_SCAN_OBJECT, 0, 0};
-        run.found = tg_plan_take(plan, node, run.found, out, v);
+open:
+    { /* the bracket at `next` opens the container that `node` leads to */
+        int is_array = *next == '[';
+        if (RARELY(frame == run.frames + TG_SCAN_MAX_DEPTH))
+            GIVE_UP;
+        if (RARELY(node)) {
+            tg_scan_value v = {NULL, 0, is_array ? TG_SCAN_ARRAY : TG_SCAN_OBJECT, 0, 0};
+            run.found = tg_plan_take(plan, node, run.found, out, v);
+        }
+        tg_frame_open(++frame, plan, node, is_array);
+        arrays = arrays << 1 | (uint64_t)is_array;
+        filter = tg_run_filter(&run, node);
+        p = next;
+        NEED(1);
+        next = doc + *it;
+        if (*next == *p + 2 && tg_all_blank(p + 1, next)) {
+            it++;
+            goto close;
+        }
+        if (is_array)
+            goto element;
     }
-    tg_frame_open(++frame, plan, node, is_array);
-    arrays = arrays << 1 | (uint64_t)is_array;
-    filter = tg_run_filter(&run, node);
-    p = next;
-    NEED(1);
-    next = doc + *it;
-    if (*next == *p + 2 && tg_all_blank(p + 1, next)) {
-        it++;
-        goto close;
-    }
-    if (is_array)
-        goto element;
-}
 
 pair: /* p is the '{' or ',' before a key */
     NEED(2);

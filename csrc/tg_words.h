@@ -30,7 +30,10 @@ static inline uint8_t tg_fold(uint8_t c, int blank)
     return (uint8_t)(c - 'A') < 26 ? (uint8_t)(c | 0x20) : c;
 }
 
-static inline uint64_t tg_words_bit_len(size_t len) { return 1ull << (len < 63 ? len : 63); }
+static inline uint64_t tg_words_bit_len(size_t len)
+{
+    return 1ull << (len < 63 ? len : 63);
+}
 
 /* Fills `slots` (zeroed, 2 * (mask + 1) numbers) and the filters from the other fields. */
 static inline void tg_words_fill(tg_words *w, uint32_t *slots)

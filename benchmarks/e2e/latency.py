@@ -105,5 +105,3 @@ def main(bootstrap: str, seconds: float, out: Path | None) -> None:
     print(text)
     if out is not None:
         out.write_text(text + "\n")
-
-

@@ -46,9 +46,7 @@ def build_raw() -> str:
     target = ROOT / "build" / "bench" / "rawloop"
     target.parent.mkdir(parents=True, exist_ok=True)
     sources = [str(HERE / "rawloop.c"), str(ROOT / "csrc" / "tg_rdkafka.c")]
-    subprocess.run(
-        ["cc", "-O2", "-std=gnu11", f"-I{ROOT / 'csrc'}", *sources, "-ldl", "-o", str(target)], check=True
-    )
+    subprocess.run(["cc", "-O2", "-std=gnu11", f"-I{ROOT / 'csrc'}", *sources, "-ldl", "-o", str(target)], check=True)
     return str(target)
 
 
@@ -96,9 +94,7 @@ def push_contenders(sink: str) -> list[Contender]:
     ]
 
 
-def main(
-    what: str, bootstrap: str, options: argparse.Namespace, added: list[Contender], only: list[str]
-) -> None:
+def main(what: str, bootstrap: str, options: argparse.Namespace, added: list[Contender], only: list[str]) -> None:
     """Fills a topic unless one is named, runs all contenders, reports."""
     topic = options.topic
     if topic is None:

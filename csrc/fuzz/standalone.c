@@ -45,10 +45,34 @@ static void blanks(void)
 
 static void string(void)
 {
-    static const char *const keys[] = {"a", "b", "c", "0", "", "type", "event_type", "event\\u005ftype", "event", "name", "items", "sku",
-                                       "user", "tier", "a/b", "~", "\\u0061", "é", "price", "event_time", "a\\/b"};
-    static const char *const parts[] = {"x", "ab", " ", "{", "}", "[", "]", ":", ",", "\\\"", "\\\\", "\\u00e9", "\\ud83d\\ude00",
-                                        "\\ud800", "\\n", "é", "я", "中", "😀", "longer text in here", "/", "_", "'", "\x7f",
+    static const char *const keys[] = {
+        "a",       "b",    "c",     "0",          "",     "type", "event_type", "event\\u005ftype",
+        "event",   "name", "items", "sku",        "user", "tier", "a/b",        "~",
+        "\\u0061", "é",    "price", "event_time", "a\\/b"};
+    static const char *const parts[] = {"x",
+                                        "ab",
+                                        " ",
+                                        "{",
+                                        "}",
+                                        "[",
+                                        "]",
+                                        ":",
+                                        ",",
+                                        "\\\"",
+                                        "\\\\",
+                                        "\\u00e9",
+                                        "\\ud83d\\ude00",
+                                        "\\ud800",
+                                        "\\n",
+                                        "é",
+                                        "я",
+                                        "中",
+                                        "😀",
+                                        "longer text in here",
+                                        "/",
+                                        "_",
+                                        "'",
+                                        "\x7f",
                                         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
     put("\"");
     if (below(2))
@@ -61,7 +85,8 @@ static void string(void)
 
 static void value(int depth)
 {
-    static const char *const words[] = {"0", "1", "-1", "12.50", "1e9", "-0.0E-7", "true", "false", "null", "123456789012345678901"};
+    static const char *const words[] = {"0",       "1",    "-1",    "12.50", "1e9",
+                                        "-0.0E-7", "true", "false", "null",  "123456789012345678901"};
     static const char *const odd[] = {"01", "+1", "1.", "NaN", "tru", "-", ".5", "0x1", "1e", "Infinity"};
     uint64_t kind = below(depth > 0 ? 10 : 6);
     if (kind < 3) {
@@ -132,11 +157,25 @@ static void mutate(void)
         size_t at = 1 + below(used - 1);
         uint8_t byte = below(4) ? (uint8_t)bytes[below(sizeof bytes - 1)] : (uint8_t)below(256);
         switch (below(6)) {
-        case 0: text[at] = byte; break;
-        case 1: text[at] ^= (uint8_t)(1u << below(8)); break;
-        case 2: memmove(text + at + 1, text + at, used - at); text[at] = byte; used++; break;
-        case 3: memmove(text + at, text + at + 1, used - at - 1); used--; break;
-        case 4: if (below(3) == 0) used = at; break;
+        case 0:
+            text[at] = byte;
+            break;
+        case 1:
+            text[at] ^= (uint8_t)(1u << below(8));
+            break;
+        case 2:
+            memmove(text + at + 1, text + at, used - at);
+            text[at] = byte;
+            used++;
+            break;
+        case 3:
+            memmove(text + at, text + at + 1, used - at - 1);
+            used--;
+            break;
+        case 4:
+            if (below(3) == 0)
+                used = at;
+            break;
         default: { /* a piece of it once more */
             size_t from = 1 + below(used - 1), len = below(64);
             if (len > used - from)

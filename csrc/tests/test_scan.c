@@ -114,7 +114,8 @@ static void test_too_large(void)
 {
     tg_scan_plan *plan = plan_of(NULL, 0);
     tg_scan_info info;
-    check(tg_scan(plan, (const uint8_t *)"", (size_t)UINT32_MAX - 63, TG_SCAN_STRUCTURE, NULL, &info) == TG_SCAN_ETOOLARGE,
+    check(tg_scan(plan, (const uint8_t *)"", (size_t)UINT32_MAX - 63, TG_SCAN_STRUCTURE, NULL, &info) ==
+              TG_SCAN_ETOOLARGE,
           "too large", "");
     tg_scan_plan_free(plan);
 }
@@ -130,8 +131,9 @@ static void test_values(void)
     static const char doc[] =
         "{\"event\\u005ftype\":\"vi\\new\",\"a\":{\"b\":1},\"n\":-1.5,\"a\":{\"c\":true, \"x/y\":null},\"items\":[0,{\"sku\":\"s1\"},"
         "[\"no\"]],\"\":false,\"q\":\"\\\"/a\\\":\",\"last\":\"\xC3\xA9\"}\r\n";
-    static const char *const pointers[] = {"/event_type", "/a/b", "/a/c", "/a/x~1y", "/items/1/sku", "/items/2/0",
-                                           "/", "/n", "/last", "/last", "/items", "", "/items/3", "/q", "/sku"};
+    static const char *const pointers[] = {"/event_type", "/a/b", "/a/c",     "/a/x~1y", "/items/1/sku",
+                                           "/items/2/0",  "/",    "/n",       "/last",   "/last",
+                                           "/items",      "",     "/items/3", "/q",      "/sku"};
     tg_scan_plan *plan = plan_of(pointers, 15);
     tg_scan_value v[15];
     tg_scan_info info;
@@ -148,7 +150,8 @@ static void test_values(void)
         ok = ok && is(&v[4], TG_SCAN_STRING, "s1") && !v[4].escaped && is(&v[5], TG_SCAN_STRING, "no");
         ok = ok && is(&v[6], TG_SCAN_FALSE, NULL) && is(&v[7], TG_SCAN_NUMBER, "-1.5");
         ok = ok && is(&v[8], TG_SCAN_STRING, "\xC3\xA9") && is(&v[9], TG_SCAN_STRING, "\xC3\xA9");
-        ok = ok && is(&v[10], TG_SCAN_ARRAY, NULL) && is(&v[11], TG_SCAN_OBJECT, NULL) && is(&v[12], TG_SCAN_ABSENT, NULL);
+        ok = ok && is(&v[10], TG_SCAN_ARRAY, NULL) && is(&v[11], TG_SCAN_OBJECT, NULL) &&
+             is(&v[12], TG_SCAN_ABSENT, NULL);
         ok = ok && is(&v[13], TG_SCAN_STRING, "\\\"/a\\\":") && is(&v[14], TG_SCAN_ABSENT, NULL);
         check(ok, "values", shifted);
         free(copy);
@@ -169,11 +172,11 @@ static void test_lengths(void)
         memset(doc + n, 'f', fill);
         n += fill;
         n += (size_t)sprintf(doc + n, "\", \"last\" : \"end\"}");
-        int ok = scan(plan, doc, n, TG_SCAN_STRUCTURE, v, &info, &copy) == TG_SCAN_OK && is(&v[0], TG_SCAN_STRING, "end") &&
-                 is(&v[1], TG_SCAN_NUMBER, "2") && info.flags == 0;
+        int ok = scan(plan, doc, n, TG_SCAN_STRUCTURE, v, &info, &copy) == TG_SCAN_OK &&
+                 is(&v[0], TG_SCAN_STRING, "end") && is(&v[1], TG_SCAN_NUMBER, "2") && info.flags == 0;
         free(copy);
-        ok = ok && scan(plan, doc, n - 1, TG_SCAN_STRUCTURE, v, &info, &copy) == TG_SCAN_ETRUNC && info.error_pos == n - 1 &&
-             is(&v[0], TG_SCAN_ABSENT, NULL);
+        ok = ok && scan(plan, doc, n - 1, TG_SCAN_STRUCTURE, v, &info, &copy) == TG_SCAN_ETRUNC &&
+             info.error_pos == n - 1 && is(&v[0], TG_SCAN_ABSENT, NULL);
         check(ok, "length", "");
         free(copy);
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -15,6 +16,9 @@ def main() -> int:
 
     from tidegate.errors import TidegateError
 
+    if sys.argv[1:2] == ["run"]:
+        # Asked to stop before anything was read: a clean end. The sidecar's own handlers take over from this one.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         from tidegate.cli import app
 

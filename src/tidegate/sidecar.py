@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("tidegate")
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 END_CHECK_SECONDS = 0.05
+WHOLE_ASSIGNMENT_SECONDS = 0.5  # without a change, and there is nothing more to come
+EMPTY_ASSIGNMENT_SECONDS = 5.0
 JOIN_SECONDS = 8.0  # beyond the reader's own deadline for leaving the group
 
 
@@ -144,7 +147,7 @@ class Sidecar:
     async def run(self) -> int:
         """The whole life. Returns the exit code."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
         await self.sink.start()
         loop.add_reader(self.reader.notify_fd, self._on_notify)
@@ -169,6 +172,8 @@ class Sidecar:
                 if task is not None:
                     task.cancel()
             loop.remove_reader(self.reader.notify_fd)
+            # The loop is about to give the signals back to their defaults, while the process still has to end cleanly.
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             await self.sink.close()
             if self.ops is not None:
                 await self.ops.close()
@@ -205,8 +210,13 @@ class Sidecar:
     async def _wait_for_end(self) -> None:
         """Returns when every assigned partition is settled up to the end it had when it was assigned."""
         while True:
-            if self.reader.assigned and all(
-                target >= 0 and frontier >= target for _, _, _, frontier, target, _ in self.ledger.partitions()
+            age = self.reader.assignment_age
+            partitions = self.ledger.partitions()
+            # A first assignment can be empty or partial, until the client has met the topics and the group its rest.
+            if (
+                age is not None
+                and age >= (WHOLE_ASSIGNMENT_SECONDS if partitions else EMPTY_ASSIGNMENT_SECONDS)
+                and all(target >= 0 and frontier >= target for _, _, _, frontier, target, _ in partitions)
             ):
                 return
             await asyncio.sleep(END_CHECK_SECONDS)

@@ -7,6 +7,7 @@ import pytest
 from harness.fixtures import Scenes
 from harness.produce import send, shop_events
 from harness.scene import Broker, event_class
+from harness.topics import assignments
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -17,16 +18,7 @@ def test_members_share_the_work_and_hand_it_over(kafka_broker: Broker, scenes: S
     first = scene.sidecar("--summary", name="first", **settings)
     scene.wait_events(first, 1000)
     second = scene.sidecar("--summary", name="second", **settings)
-    rounds = 0
-
-    def second_works() -> bool:
-        nonlocal rounds
-        rounds += 1
-        scene.produce(100)
-        # The second one has a share once a part of the topic's ends is reached by nobody but it: ask its summary later.
-        return rounds >= 40 or "assign" in second.stderr.lower()
-
-    second.wait_until(second_works, 40, "an assignment")
+    second.wait_until(lambda: assignments(scene.servers, scene.group) == [2, 2], 40, "two partitions for each")
     scene.produce(2000)
     scene.wait_settled(second)
     first.stop()

@@ -25,9 +25,12 @@ def test_megabytes_beside_small_events(broker: Broker, scenes: Scenes, form: str
 
 
 def test_a_surge_of_megabytes_does_not_swell_the_process(kafka_broker: Broker, scenes: Scenes) -> None:
-    """80 MB through a budget of 32 MiB, to an app that takes its time."""
+    """80 MB through a budget of 32 MiB, to an app that takes its time.
+
+    Uncompressed: librdkafka unpacks a whole response at once, so what compresses a hundredfold overshoots by as much.
+    """
     scene = scenes(kafka_broker)
-    scene.send((replace(e, partition=i % 4) for i, e in enumerate(shop_events(80, pad=1_000_000))), "lz4")
+    scene.send((replace(e, partition=i % 4) for i, e in enumerate(shop_events(80, pad=1_000_000))), "none")
     scene.app.mode(ms_per_event=20, workers=2)
     summary = scene.sidecar("--until-end", memory_bytes="32MiB").finish()
     assert summary["records"] == 80

@@ -21,6 +21,7 @@ def test_sigterm_drains_and_nothing_comes_twice(broker: Broker, scenes: Scenes) 
         assert counts["polled"] == sum(counts.values()) - counts["polled"], label
     scene.judge(drained=False, classes=event_class)
     scene.app.mode()
+    scene.produce(100)  # so that settled means started: a signal that comes before is nobody's to handle
     sidecar.start()
     scene.wait_settled(sidecar)
     sidecar.stop(20)

@@ -142,7 +142,7 @@ class Plain:
                 yield "application/octet-stream", [message], value
                 continue
             line = self.line(message, value)
-            size = sum(len(other) + 1 for _, other in some) + len(line) + 1
+            size = sum(len(other) + 1 for _, other in some) + len(line) + 2
             if some and (len(some) == int(setting("BATCH_MAX_RECORDS", "500")) or size > limit):
                 yield self.join(some)
                 some = []

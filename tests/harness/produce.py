@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
+from harness import topics
+
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 
 _CATEGORIES = (
@@ -149,6 +151,13 @@ def transactions(servers: str, topic: str, parts: Sequence[tuple[Sequence[Event]
             writer.producer.commit_transaction(30)
         else:
             writer.producer.abort_transaction(30)
+    partitions = topics.partitions_of(servers, [topic])
+    deadline = time.monotonic() + 30
+    # The broker answers before the last control record is in every partition.
+    while topics.ends(servers, partitions) != topics.ends(servers, partitions, "read_uncommitted"):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{topic}: a transaction stays open")
+        time.sleep(0.05)
 
 
 COMPACTED = {

@@ -55,9 +55,16 @@ def committed(servers: str, group: str, partitions: Iterable[Partition]) -> dict
         consumer.close()
 
 
-def ends(servers: str, partitions: Iterable[Partition]) -> dict[Partition, int]:
-    """End offsets as a ``read_committed`` reader sees them: the last stable offset, control records included."""
-    consumer = Consumer({"bootstrap.servers": servers, "group.id": "harness-ends", "isolation.level": "read_committed"})
+def assignments(servers: str, group: str) -> list[int]:
+    """How many partitions each member of a group has, the fewest first; not on the embedded broker."""
+    admin = AdminClient({"bootstrap.servers": servers})  # has to outlive the future
+    found = admin.describe_consumer_groups([group])[group].result(20)
+    return sorted(len(member.assignment.topic_partitions) for member in found.members)
+
+
+def ends(servers: str, partitions: Iterable[Partition], isolation: str = "read_committed") -> dict[Partition, int]:
+    """End offsets, control records included; for ``read_committed`` the last stable ones."""
+    consumer = Consumer({"bootstrap.servers": servers, "group.id": "harness-ends", "isolation.level": isolation})
     try:
         return {p: consumer.get_watermark_offsets(TopicPartition(*p), timeout=20)[1] for p in partitions}
     finally:

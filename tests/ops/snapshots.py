@@ -7,10 +7,10 @@ from random import Random
 from typing import Any
 
 import structlog
+
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
-
 from tidegate.delivery import Delivery
 from tidegate.ops.metrics import Snapshot, Sources
 from tidegate.sinks.blackhole import BlackholeSink

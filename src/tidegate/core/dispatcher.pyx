@@ -407,17 +407,17 @@ cdef class Dispatcher:
         return {k: (self.rings.records(k), self.rings.bytes(k), self.in_flight[k]) for k in range(TG_CLASSES)}
 
     def conservation(self) -> tuple:
-        """By class: records polled that are in no disposition, not buffered and not in flight. 0 unless a count is lost.
+        """By class: records polled less those that ended, are buffered or in flight. 0, or a count is lost.
 
         The reader goes on meanwhile. It counts a record as polled right beside putting it into the ring, so the sum
         of the polled ones lies between the ring's counts before and after summing, give or take the one in hand:
         a fault of one record in the reader's half does not show. The event loop's half is exact.
         """
-        cdef int k, lane, d, attempt
+        cdef int k, lane, d, _attempt
         cdef int64_t before = 0, after = 0, polled = 0, ended, reader_half
         errors = []
         for k in range(TG_CLASSES):
-            for attempt in range(8):
+            for _attempt in range(8):
                 before = <int64_t>tg_load_u64(&self.rings.rings[k].pushed_local)
                 polled = 0
                 for lane in range(self.ledger.lane_count):

@@ -22,7 +22,7 @@ cdef class Handle:
     cdef rd_kafka_topic_partition_list_t *revoking    # owns: a revocation whose in-flight work is not settled yet
     cdef int64_t assign_after_ns
     cdef int64_t revoke_until_ns
-    cdef bint assigned_once
+    cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
     cdef bint closing
     cdef bint closed
     cdef bint failed
@@ -34,6 +34,7 @@ cdef class Handle:
     cdef bint find_ends
     cdef int wake_fd
 
+    cdef bint changing(self) noexcept nogil
     cdef void serve(self, int64_t now_ns) noexcept nogil
     cdef void sweep(self) noexcept nogil
     cdef void begin_close(self) noexcept nogil

@@ -203,6 +203,10 @@ cdef class Handle:
                 return lane[0].slots[partition] if partition < lane[0].slot_room else NULL
         return NULL
 
+    cdef bint changing(self) noexcept nogil:
+        """An assignment or a revocation is under way."""
+        return self.assigning is not NULL or self.revoking is not NULL
+
     cdef bint _incremental(self) noexcept nogil:
         return strcmp(self.rk.rebalance_protocol(self.client), b"COOPERATIVE") == 0
 
@@ -250,7 +254,7 @@ cdef class Handle:
         self._note_list(NOTE_ASSIGNED, list)
         self.rk.topic_partition_list_destroy(list)
         self.assigning = NULL
-        self.assigned_once = True
+        self.changed_ns = now_ns
 
     cdef bint _open(self, rd_kafka_topic_partition_list_t *list) noexcept nogil:
         """A slot and a forward for each partition; offsets of the list become explicit."""
@@ -305,6 +309,7 @@ cdef class Handle:
         self._adopt(list, False)
         self.rk.topic_partition_list_destroy(list)
         self.revoking = NULL
+        self.changed_ns = now_ns
 
     cdef void _repair(self) noexcept nogil:
         """Partitions whose position was out of range start again at what Kafka still has."""

@@ -65,8 +65,8 @@ class Reader:
     def failed(self) -> bool:
         """librdkafka cannot go on; a note of kind ``fatal`` says why."""
     @property
-    def assigned(self) -> bool:
-        """Every handle has had an assignment, perhaps an empty one."""
+    def assignment_age(self) -> float | None:
+        """Seconds since the assignment last changed; None: a handle had none yet, or it is changing."""
     @property
     def heartbeat_age(self) -> float:
         """Seconds since the thread began its last round."""

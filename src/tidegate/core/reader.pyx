@@ -254,9 +254,12 @@ cdef class Reader:
         return self._failed
 
     @property
-    def assigned(self) -> bool:
-        """Every handle has had an assignment, perhaps an empty one."""
-        return self._first.assigned_once and self._second.assigned_once
+    def assignment_age(self):
+        """Seconds since the assignment last changed; None: a handle had none yet, or it is changing."""
+        cdef int64_t changed_ns = min(self._first.changed_ns, self._second.changed_ns)
+        if changed_ns == 0 or self._first.changing() or self._second.changing():
+            return None
+        return (clock_ns() - max(self._first.changed_ns, self._second.changed_ns)) / 1e9
 
     @property
     def heartbeat_age(self) -> float:
