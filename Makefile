@@ -42,12 +42,13 @@ build: build/.$(MODE) ## .venv, locked dependencies, native core in place
 debug: ## the native core with assertions and bounds checks (make test TIDEGATE_DEBUG=1 tests it)
 	@$(MAKE) build TIDEGATE_DEBUG=1
 
+# capture=sys: a report that ends the process must not end in a buffer.
 asan: build $(VENV)/.dev ## the native core's tests under AddressSanitizer and UBSan
 	$(call quietly,Building with sanitizers,TIDEGATE_SANITIZE=$(SANITIZERS) $(BIN)/python setup.py -q build --build-base $(ASAN)/base --build-lib $(ASAN)/lib)
 	@preload="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)"; \
 	env LD_PRELOAD="$$preload" PYTHONPATH=$(ASAN)/lib PYTHONMALLOC=malloc TIDEGATE_TEST_SANITIZED=1 \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		$(BIN)/python -m pytest -p no:cacheprovider $(if $(ARGS),$(ARGS),tests/core)
+		$(BIN)/python -m pytest -p no:cacheprovider --capture=sys $(if $(ARGS),$(ARGS),tests/core)
 
 ctest: ## the C tests
 	@$(MAKE) -C csrc test

@@ -290,6 +290,9 @@ def test_a_slot_that_is_used_again_remembers_nothing(ledger: Ledger) -> None:
         ledger.test_read(new, offset)
     ledger.test_settle(new, 0)
     assert frontier(ledger, new) == 1
+    ledger.test_settle(new, 6, 10)  # a bit left over would not be counted as set now,
+    ledger.test_settle(new, 1, 5)  # and the frontier would stop in front of it
+    assert frontier(ledger, new) == 16
 
 
 def test_the_end_of_a_partition_that_was_never_read_is_settled(ledger: Ledger) -> None:

@@ -263,7 +263,8 @@ cdef class Intake:
         record.timestamp_ms = self.rk.message_timestamp(message, NULL)
         record.read_ns = now_ns
         to = record_bytes(record)
-        memcpy(to, message.payload, message.len)
+        if message.len:  # a tombstone's payload is NULL, which memcpy may not get
+            memcpy(to, message.payload, message.len)
         to += message.len
         if key_len:
             memcpy(to, message.key, key_len)
