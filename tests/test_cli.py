@@ -218,6 +218,7 @@ def test_ctrl_c_is_no_traceback() -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background inherits it ignored
     )
     assert process.stdin is not None
     assert process.stdout is not None

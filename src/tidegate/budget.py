@@ -39,6 +39,11 @@ class Budget:
         prefetch, rings = total // 4, total // 2
         return cls(total=total, prefetch=prefetch, rings=rings, in_flight=total - prefetch - rings)
 
+    def sending(self, batch_max_bytes: int) -> int:
+        """Bytes of bodies that may be in flight at once: one batch's room is kept for the one that is being built,
+        because only then is it known whether it fits."""
+        return max(self.in_flight - batch_max_bytes, self.in_flight // 2)
+
     @property
     def ring_minimum(self) -> int:
         """Reserved for each class whatever the others hold."""

@@ -167,11 +167,17 @@ class _Logs:
         self._configuration = configuration
 
     def __enter__(self) -> None:
+        settings = self._configuration.settings
+        if not sys.stderr.isatty() and "rich" not in sys.modules:
+            # structlog imports rich where it finds it, for colours: 3 MiB of every sidecar for nothing.
+            sys.modules["rich"] = None  # type: ignore[assignment]
         import structlog
+
+        if sys.modules.get("rich", ...) is None:
+            del sys.modules["rich"]
 
         from tidegate.ops.logs import configure
 
-        settings = self._configuration.settings
         self._writer = configure(settings.log_level, settings.log_format, secrets=settings.secrets())
         for warning in self._configuration.warnings:
             structlog.get_logger("tidegate.config").warning(warning)

@@ -136,7 +136,7 @@ class Sidecar:
             self.dispatcher,
             self.sink,
             concurrency=settings.concurrency,
-            inflight_bytes=budget.in_flight,
+            inflight_bytes=budget.sending(settings.batch_max_bytes),
             log=log,
         )
         self.ops: OpsServer | None = None
