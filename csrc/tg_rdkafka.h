@@ -95,6 +95,7 @@ typedef struct {
     X(void, message_destroy, (rd_kafka_message_t * message))                                                          \
     X(int64_t, message_timestamp, (const rd_kafka_message_t *message, int *type))                                     \
     X(const char *, message_errstr, (const rd_kafka_message_t *message))                                              \
+    X(int32_t, message_leader_epoch, (const rd_kafka_message_t *message))                                             \
     X(int32_t, message_headers, (const rd_kafka_message_t *message, rd_kafka_headers_t **headers))                    \
     X(int32_t, header_get_all,                                                                                        \
       (const rd_kafka_headers_t *headers, size_t index, const char **name, const void **value, size_t *size))         \

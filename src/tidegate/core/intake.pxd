@@ -11,7 +11,8 @@ from tidegate.core.rules cimport RuleTable, tg_header, tg_verdict
 
 cdef enum:
     TG_CARRY = 1000              # messages taken from a lane at once
-    TG_HEADERS = 128             # headers of a record that are looked at
+    TG_HEADERS = 32              # room for headers at first; it grows
+    TG_PROBE = 4096              # one in so many records without headers is asked for them all the same
 
     TG_FLOWING = 0
     TG_HELD_RING = 1             # the ring of lane.hold_class is full
@@ -49,7 +50,10 @@ cdef class Intake:
     cdef bint keep_headers
     cdef bint want_headers
     cdef int level
-    cdef tg_header headers[TG_HEADERS]
+    cdef tg_header *headers              # of the message in hand
+    cdef size_t header_room
+    cdef bint peek                       # the byte behind a value can be trusted: see _headerless
+    cdef uint64_t headerless             # records that it said have none
     cdef uint64_t stale                  # messages of partitions that were no longer ours
 
     cdef tg_lane *lane_of(self, int handle, const char *topic) noexcept nogil
@@ -62,5 +66,6 @@ cdef class Intake:
     cdef void _hold(self, tg_lane *lane, int reason, int klass, int64_t now_ns) noexcept nogil
     cdef bint _take(self, tg_lane *lane, rd_kafka_message_t *message, int64_t now_ns) noexcept nogil
     cdef bint _rewound(self, tg_lane *lane, tg_slot **slot, int64_t offset) noexcept nogil
+    cdef bint _headerless(self, rd_kafka_message_t *message) noexcept nogil
     cdef size_t _gather(self, rd_kafka_message_t *message, size_t *block_bytes) noexcept nogil
     cdef void _trouble(self, tg_lane *lane, rd_kafka_message_t *message) noexcept nogil

@@ -68,6 +68,7 @@ cdef extern from "tg_rdkafka.h" nogil:
         void (*message_destroy)(rd_kafka_message_t *) noexcept nogil
         int64_t (*message_timestamp)(const rd_kafka_message_t *, int *) noexcept nogil
         const char *(*message_errstr)(const rd_kafka_message_t *) noexcept nogil
+        int32_t (*message_leader_epoch)(const rd_kafka_message_t *) noexcept nogil
         int32_t (*message_headers)(const rd_kafka_message_t *, rd_kafka_headers_t **) noexcept nogil
         int32_t (*header_get_all)(const rd_kafka_headers_t *, size_t, const char **, const void **,
                                   size_t *) noexcept nogil
