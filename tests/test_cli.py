@@ -204,6 +204,12 @@ def test_validate_tries_the_rules_on_samples(tmp_path: Path) -> None:
     assert piped.stdout == done.stdout
 
 
+def test_validate_tells_what_the_format_in_force_makes_of_an_event() -> None:
+    line = json.dumps({"topic": "t", "value": '{"event":"purchase","price":NaN}'})
+    told = {f: tidegate_run("validate", "--samples", "-", stdin=line, FORMAT=f).stdout for f in ("ndjson", "json")}
+    assert {f: json.loads(text)["class"] for f, text in told.items()} == {"ndjson": "critical", "json": "high"}
+
+
 def test_validate_names_samples_that_cannot_be_read(tmp_path: Path) -> None:
     done = tidegate_run("validate", "--samples", str(tmp_path / "none"))
     assert (done.returncode, done.stdout) == (2, "")

@@ -47,12 +47,14 @@ class RuleTable:
         value: bytes | None,
         *,
         as_reader: bool = False,
+        as_line: bool = False,
     ) -> Verdict:
         """Judges one event with its whole grammar checked.
 
         The type is looked for even where a topic or header rule decides, and ``valid`` is meant as in a JSON
-        array. ``as_reader`` takes the reader's way: only the structure is checked, as for lines of JSON, and the
-        type is only looked for while nothing else has decided.
+        array. With ``as_line`` the payload decides where its structure alone is right, as it does for the reader
+        when events travel as lines; ``valid`` means the same. ``as_reader`` takes the reader's way: only the
+        structure is checked, as for lines of JSON, and the type is only looked for while nothing else has decided.
         """
     def bench(self, values: list[bytes], rounds: int, *, scan_only: bool = False) -> float:
         """Nanoseconds for each of ``rounds`` × ``len(values)`` events, judged natively as the reader does it.
