@@ -216,6 +216,13 @@ def test_validate_names_samples_that_cannot_be_read(tmp_path: Path) -> None:
     assert str(tmp_path / "none") in done.stderr
 
 
+def test_validate_stops_at_a_line_that_is_no_sample() -> None:
+    done = tidegate_run("validate", "--samples", "-", stdin='{"topic":"t"}\nnonsense\n{"topic":"t"}\n')
+    assert (done.returncode, done.stdout.count("\n")) == (2, 1)
+    assert "Line 2 " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_ctrl_c_is_no_traceback() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "tidegate", "validate", "--samples", "-"],

@@ -108,4 +108,4 @@ def test_what_is_no_sample_names_its_line(line: bytes, says: str) -> None:
     with pytest.raises(SampleError, match=f"Line 3 .*{says}") as caught:
         next(results)
     assert caught.value.line == 3
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2

@@ -25,6 +25,7 @@ class SampleError(TidegateError):
     """
 
     default_code = "sample"
+    exit_code = 2  # as for samples that cannot be read: the input is wrong, not the run
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(
