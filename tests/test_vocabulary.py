@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tidegate.classification import type_fields
+from tidegate.config import Settings
 from tidegate.core.rule_text import parse_rule
 from tidegate.core.rules import RuleTable
 from tidegate.errors import RuleError
@@ -252,6 +254,11 @@ def test_defaults_of_the_other_classes_stay() -> None:
 def test_default_stands_for_the_list() -> None:
     rules = resolve_rules({"critical": ["fraud", " Default ", "chargeback.*"]})
     assert [rule for klass, rule in rules if klass == 0] == ["fraud", *DEFAULT_RULES["critical"], "chargeback.*"]
+
+
+def test_default_stands_for_the_fields() -> None:
+    settings = Settings(type_fields=("json:/kind", "Default"))
+    assert type_fields(settings) == ("json:/kind", *DEFAULT_TYPE_FIELDS)
 
 
 def test_an_empty_list_leaves_nothing() -> None:

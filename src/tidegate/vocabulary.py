@@ -201,13 +201,13 @@ def resolve_rules(overrides: Mapping[str, Sequence[str] | None]) -> list[tuple[i
     unknown = sorted(set(overrides) - set(CLASS_LABELS))
     if unknown:
         raise ValueError(f"not a class: {', '.join(unknown)}; the classes are {', '.join(CLASS_LABELS)}")
-    own = {label: [rule for rule in rules if not _is_default(rule)] for label, rules in overrides.items() if rules}
+    own = {label: [rule for rule in rules if not is_default(rule)] for label, rules in overrides.items() if rules}
     named = {parse_rule(rule).identity for rules in own.values() for rule in rules}
 
     def rules_of(label: str) -> Iterator[str]:
         given = overrides.get(label)
         for rule in ["default"] if given is None else given:
-            if _is_default(rule):
+            if is_default(rule):
                 yield from (d for d in DEFAULT_RULES[label] if not named or parse_rule(d).identity not in named)
             else:
                 yield rule
@@ -215,5 +215,6 @@ def resolve_rules(overrides: Mapping[str, Sequence[str] | None]) -> list[tuple[i
     return [(klass, rule) for klass, label in enumerate(CLASS_LABELS) for rule in rules_of(label)]
 
 
-def _is_default(rule: str) -> bool:
+def is_default(rule: str) -> bool:
+    """Whether an entry is the word that stands for the built-in list."""
     return rule.strip().lower() == "default"
