@@ -38,10 +38,10 @@ SOURCES: tuple[Source, ...] = (
         critical="purchase refund in_app_purchase ecommerce_purchase app_store_refund app_store_subscription_*",
         high="""add_to_cart remove_from_cart view_cart begin_checkout add_shipping_info add_payment_info
             checkout_progress set_checkout_option""",
-        normal="""view_item select_item select_promotion add_to_wishlist search view_search_results login sign_up share
+        normal="""view_item select_item add_to_wishlist search view_search_results login sign_up share
             select_content generate_lead qualify_lead disqualify_lead working_lead close_convert_lead
             close_unconvert_lead form_submit""",
-        bulk="""view_item_list view_promotion page_view screen_view scroll click session_start
+        bulk="""view_item_list view_promotion select_promotion page_view screen_view scroll click session_start
             first_visit first_open user_engagement video_start video_progress video_complete file_download
             form_start ad_impression ad_click ad_exposure ad_query ad_reward adunit_exposure app_clear_data
             app_remove app_update os_update firebase_campaign dynamic_link_* notification_*""",
@@ -50,14 +50,14 @@ SOURCES: tuple[Source, ...] = (
     # (the calls other than track, which /event names).
     Source(
         critical="order_completed order_updated order_refunded order_cancelled completed_order",
-        high="""product_added product_removed cart_viewed checkout_started checkout_step_viewed
+        high="""product_added product_removed cart_viewed cart_shared checkout_started checkout_step_viewed
             checkout_step_completed payment_info_entered coupon_entered coupon_applied coupon_denied coupon_removed
             wishlist_product_added_to_cart added_product removed_product viewed_checkout_step
             completed_checkout_step""",
-        normal="""product_viewed product_clicked promotion_clicked products_searched product_added_to_wishlist
-            product_removed_from_wishlist product_shared cart_shared product_reviewed viewed_product signed_up signed_in
+        normal="""product_viewed product_clicked products_searched product_added_to_wishlist
+            product_removed_from_wishlist product_shared product_reviewed viewed_product signed_up signed_in
             signed_out""",
-        bulk="""product_list_viewed product_list_filtered promotion_viewed viewed_product_category
+        bulk="""product_list_viewed product_list_filtered promotion_viewed promotion_clicked viewed_product_category
             viewed_promotion clicked_promotion page screen identify group alias application_installed
             application_opened application_updated application_backgrounded application_uninstalled
             install_attributed deep_link_* push_notification_* email_delivered email_opened email_link_clicked
@@ -67,8 +67,8 @@ SOURCES: tuple[Source, ...] = (
     Source(
         critical="transaction refund trns_error transaction_error transaction_item",
         high="add_to_cart remove_from_cart checkout_step",
-        normal="product_view list_click promo_click site_search submit_form",
-        bulk="""list_view  promo_view page_view page_ping link_click focus_form change_form
+        normal="product_view site_search submit_form",
+        bulk="""list_view list_click promo_view promo_click page_view page_ping link_click focus_form change_form
             application_background application_foreground web_vitals""",
     ),
     # Shopify, Web Pixels API "Standard events", "DOM events" and "Advanced DOM events".
