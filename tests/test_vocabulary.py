@@ -320,9 +320,12 @@ def test_operators_rule_in_another_field_replaces_nothing() -> None:
     assert (0, "purchase") in rules
 
 
-def test_operator_in_contradiction_is_told() -> None:
-    with pytest.raises(RuleError, match=r"high.* and normal"):
-        RuleTable(resolve_rules({"high": ["x y"], "normal": ["X_Y"]}), DEFAULT_TYPE_FIELDS)
+def test_operator_in_contradiction_is_taken_by_the_higher_class() -> None:
+    table = RuleTable(resolve_rules({"high": ["x y"], "normal": ["X_Y"]}), DEFAULT_TYPE_FIELDS)
+    assert label_of({"event": "x_y"}, table=table) == "high"
+
+
+def test_operators_mistakes_are_told() -> None:
     with pytest.raises(RuleError):
         resolve_rules({"high": ["foo:x"]})
     with pytest.raises(ValueError, match="urgent"):

@@ -22,7 +22,7 @@ def rule_table(settings: Settings) -> RuleTable:
     """Compile the rules in force.
 
     Raises:
-        RuleError: a rule or a type field cannot be understood, or two classes claim the same rule.
+        RuleError: a rule or a type field cannot be understood.
     """
     from tidegate.errors import ConfigError, RuleError
 

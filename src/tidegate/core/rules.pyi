@@ -14,12 +14,12 @@ class RuleTable:
 
     Args:
         rules: (class, rule text) pairs; the class as `tidegate.types.EventClass` or its number. Order matters
-            only between rules that are alike in everything else.
+            only between rules that are alike in everything else, the class included.
         type_fields: ``"header:NAME"`` and ``"json:/POINTER"`` entries. Headers are looked at before the payload,
             each group in the given order; at most 64 pointers in all, those of ``json:`` rules included.
 
     Raises:
-        RuleError: a text is wrong, or a rule stands in two classes.
+        RuleError: a text is wrong, or more than 64 pointers are wanted.
         ValueError: an unknown class.
     """
 
