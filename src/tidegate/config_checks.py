@@ -135,7 +135,8 @@ def _contradictions(settings: Settings) -> list[str]:
     from tidegate.core.rule_text import parse_rule
     from tidegate.errors import RuleError
 
-    warnings, seen = [], {}
+    warnings: list[str] = []
+    seen: dict[object, tuple[str, str]] = {}
     for label, rules in settings.rule_overrides.items():
         for rule in rules or ():
             try:

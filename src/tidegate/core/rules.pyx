@@ -24,7 +24,8 @@ from tidegate.core.csrc cimport (
     TG_RANK_NONE, TG_SCAN_EMPTY, TG_SCAN_FALSE, TG_SCAN_GRAMMAR, TG_SCAN_MAX_FIELDS, TG_SCAN_NUMBER, TG_SCAN_OK,
     TG_SCAN_STRING, TG_SCAN_STRUCTURE, TG_SCAN_TRUE, tg_glob, tg_match, tg_match_value, tg_matcher, tg_scan,
     tg_scan_info, tg_scan_level, tg_scan_plan, tg_scan_plan_free, tg_scan_plan_new, tg_scan_status, tg_scan_status_name,
-    tg_scan_unescape, tg_scan_use, tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_words_find, tg_xxh64,
+    tg_scan_unescape, tg_scan_use, tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_words_find,
+    tg_xxh64,
 )
 from tidegate.core.rule_fill cimport fill_matcher, fill_words, hold_numbers
 
