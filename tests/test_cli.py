@@ -184,6 +184,15 @@ def test_validate_checks_the_rules_and_names_the_variable() -> None:
     assert "^" in done.stderr
 
 
+def test_validate_warns_of_a_rule_in_two_classes() -> None:
+    done = tidegate_run("validate", HIGH="x y,z", BULK="X_Y,z,json:bad")
+    assert done.returncode == 2, "the other mistake"
+    assert "TIDEGATE_BULK: X_Y is in TIDEGATE_HIGH (there as x y) as well" in done.stderr
+    assert "TIDEGATE_BULK: z is in TIDEGATE_HIGH as well" in done.stderr
+    assert tidegate_run("validate", HIGH="x y", BULK="X_Y").returncode == 0
+    assert tidegate_run("validate", HIGH="x", BULK="default,json:/a=x,key:x").stderr == ""
+
+
 def test_validate_tries_the_rules_on_samples(tmp_path: Path) -> None:
     lines = [
         {"topic": "t", "value": json.dumps({"event": "my own"})},
@@ -204,10 +213,23 @@ def test_validate_tries_the_rules_on_samples(tmp_path: Path) -> None:
     assert piped.stdout == done.stdout
 
 
+def test_validate_tells_what_the_format_in_force_makes_of_an_event() -> None:
+    line = json.dumps({"topic": "t", "value": '{"event":"purchase","price":NaN}'})
+    told = {f: tidegate_run("validate", "--samples", "-", stdin=line, FORMAT=f).stdout for f in ("ndjson", "json")}
+    assert {f: json.loads(text)["class"] for f, text in told.items()} == {"ndjson": "critical", "json": "high"}
+
+
 def test_validate_names_samples_that_cannot_be_read(tmp_path: Path) -> None:
     done = tidegate_run("validate", "--samples", str(tmp_path / "none"))
     assert (done.returncode, done.stdout) == (2, "")
     assert str(tmp_path / "none") in done.stderr
+
+
+def test_validate_stops_at_a_line_that_is_no_sample() -> None:
+    done = tidegate_run("validate", "--samples", "-", stdin='{"topic":"t"}\nnonsense\n{"topic":"t"}\n')
+    assert (done.returncode, done.stdout.count("\n")) == (2, 1)
+    assert "Line 2 " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_ctrl_c_is_no_traceback() -> None:

@@ -62,6 +62,21 @@ def test_valid_is_the_whole_grammar() -> None:
     ]
 
 
+@pytest.mark.parametrize("price", ["NaN", "-Infinity", "01", "1."])
+def test_class_is_the_one_that_the_format_gives(price: str) -> None:
+    line = sample(value=f'{{"event":"purchase","price":{price}}}')
+    assert [answers(line)[0][k] for k in ("class", "type", "valid")] == ["critical", "purchase", False]
+    (told,) = validate_samples([line], TABLE, as_lines=False)
+    assert told == b'{"class":"high","type":null,"where":null,"rule":null,"valid":false}'
+
+
+@pytest.mark.parametrize("value", ['{"event":"purchase"', '{"event":"purchase",}', '{"event":"purchase"}}'])
+def test_a_broken_structure_says_nothing_in_any_format(value: str) -> None:
+    told = b'{"class":"high","type":null,"where":null,"rule":null,"valid":false}'
+    assert [*validate_samples([sample(value=value)], TABLE)] == [told]
+    assert [*validate_samples([sample(value=value)], TABLE, as_lines=False)] == [told]
+
+
 def test_lone_surrogates_come_out_as_they_went_in() -> None:
     (line,) = validate_samples([sample(value='{"event":"\\ud800é"}')], TABLE)
     assert json.loads(line)["type"] == "\ud800é"
@@ -93,4 +108,4 @@ def test_what_is_no_sample_names_its_line(line: bytes, says: str) -> None:
     with pytest.raises(SampleError, match=f"Line 3 .*{says}") as caught:
         next(results)
     assert caught.value.line == 3
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tidegate.classification import type_fields
+from tidegate.config import Settings
 from tidegate.core.rule_text import parse_rule
 from tidegate.core.rules import RuleTable
 from tidegate.errors import RuleError
@@ -30,10 +32,11 @@ def by_class(**events: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("event", "label"),
     by_class(
-        critical="purchase,refund,in_app_purchase",
+        critical="purchase,refund,in_app_purchase,app_store_refund,app_store_subscription_renew",
         high="add_to_cart,remove_from_cart,view_cart,begin_checkout,add_shipping_info,add_payment_info",
-        normal="view_item,select_item,add_to_wishlist,select_promotion,search,login,sign_up",
-        bulk="view_item_list,view_promotion,page_view,screen_view,scroll,session_start,user_engagement,click",
+        normal="view_item,select_item,add_to_wishlist,search,login,sign_up",
+        bulk="view_item_list,view_promotion,select_promotion,page_view,screen_view,scroll,session_start,user_engagement,click,ad_click,"
+        "notification_receive",
         unknown="level_up,spend_virtual_currency",
     ),
 )
@@ -53,11 +56,12 @@ def test_ga4(event: str, label: str) -> None:
 @pytest.mark.parametrize(
     ("event", "label"),
     by_class(
-        critical="Order Completed,Order Updated,Order Refunded,Order Cancelled",
+        critical="Order Completed,Order Updated,Order Refunded,Order Cancelled,Completed Order",
         high="Product Added,Product Removed,Cart Viewed,Checkout Started,Checkout Step Viewed,"
-        "Checkout Step Completed,Payment Info Entered,Coupon Applied",
-        normal="Product Viewed,Product Clicked,Products Searched,Promotion Clicked,Product Added to Wishlist",
-        bulk="Product List Viewed,Product List Filtered,Promotion Viewed",
+        "Checkout Step Completed,Payment Info Entered,Coupon Applied,Cart Shared",
+        normal="Product Viewed,Product Clicked,Products Searched,Product Added to Wishlist",
+        bulk="Product List Viewed,Product List Filtered,Promotion Viewed,Promotion Clicked,Application Opened,"
+        "Email Opened",
         unknown="Trial Ended",
     ),
 )
@@ -82,8 +86,8 @@ def test_segment_calls_with_a_name_of_their_own(call: str) -> None:
     by_class(
         critical="transaction,refund,trns_error",
         high="add_to_cart,remove_from_cart,checkout_step",
-        normal="product_view,list_click,promo_click",
-        bulk="list_view,promo_view",
+        normal="product_view",
+        bulk="list_view,list_click,promo_view,promo_click",
     ),
 )
 def test_snowplow_ecommerce(action: str, label: str) -> None:
@@ -107,7 +111,7 @@ def test_snowplow_pages(event: str) -> None:
         critical="checkout_completed",
         high="checkout_started,checkout_contact_info_submitted,payment_info_submitted,product_added_to_cart,cart_viewed",
         normal="product_viewed,search_submitted",
-        bulk="page_viewed,collection_viewed,clicked,input_changed",
+        bulk="page_viewed,collection_viewed,clicked,input_changed,advanced_dom_mouse_moved",
     ),
 )
 def test_shopify_pixel(event: str, label: str) -> None:
@@ -117,9 +121,11 @@ def test_shopify_pixel(event: str, label: str) -> None:
 @pytest.mark.parametrize(
     ("topic", "label"),
     by_class(
-        critical="orders/create,orders/paid,orders/cancelled,refunds/create,order_transactions/create",
+        critical="orders/create,orders/paid,orders/cancelled,refunds/create,order_transactions/create,payment_terms/create,"
+        "subscription_billing_attempts/failure",
         high="checkouts/create,carts/update,draft_orders/create,fulfillments/create",
-        normal="customers/create,products/update,inventory_levels/update",
+        normal="customers/create,products/update,inventory_levels/update,customers_marketing_consent/update,"
+        "customer.tags_added",
     ),
 )
 def test_shopify_webhooks(topic: str, label: str) -> None:
@@ -138,9 +144,13 @@ def test_shopify_topics_as_graphql_names_them(topic: str, label: str) -> None:
 @pytest.mark.parametrize(
     ("topic", "label"),
     by_class(
-        critical="order.created,order.updated,order.deleted,order.restored,action.woocommerce_order_status_processing",
-        high="action.woocommerce_add_to_cart",
-        normal="customer.created,product.updated,coupon.deleted",
+        critical="order.created,order.updated,order.deleted,order.restored,action.woocommerce_order_status_processing,"
+        "action.woocommerce_new_order,action.woocommerce_store_api_checkout_order_processed,"
+        "action.woocommerce_payment_complete,action.woocommerce_refund_created,"
+        "action.woocommerce_subscription_renewal_payment_failed",
+        high="action.woocommerce_add_to_cart,action.woocommerce_remove_cart_item,action.woocommerce_applied_coupon,"
+        "action.woocommerce_before_checkout_form,subscription.created",
+        normal="customer.created,product.updated,coupon.deleted,action.woocommerce_low_stock",
     ),
 )
 def test_woocommerce(topic: str, label: str) -> None:
@@ -153,8 +163,9 @@ def test_woocommerce(topic: str, label: str) -> None:
     by_class(
         critical="order_created,order_fully_paid,order_cancelled,order_refunded,checkout_fully_paid,"
         "transaction_charge_requested,payment_capture",
-        high="checkout_created,checkout_updated,fulfillment_created,draft_order_created",
-        normal="product_updated,customer_created,product_variant_out_of_stock,gift_card_created",
+        high="checkout_created,checkout_updated,fulfillment_created,draft_order_created,order_filter_shipping_methods,"
+        "payment_method_process_tokenization_session",
+        normal="product_updated,customer_created,product_variant_out_of_stock,gift_card_created,category_updated",
     ),
 )
 def test_saleor(event: str, label: str) -> None:
@@ -165,9 +176,11 @@ def test_saleor(event: str, label: str) -> None:
 @pytest.mark.parametrize(
     ("event", "label"),
     by_class(
-        critical="commerce.purchases,commerce.backofficeOrderPlaced,commerce.backofficeOrderCancelled",
-        high="commerce.checkouts,commerce.productListAdds,commerce.productListRemovals,commerce.productListViews",
-        normal="commerce.productViews,commerce.saveForLaters,userAccount.login",
+        critical="commerce.purchases,commerce.backofficeOrderPlaced,commerce.backofficeOrderCancelled,placeOrder,"
+        "com.adobe.commerce.observer.sales_order_save_commit_after",
+        high="shoppingCartView,initiateCheckout,commerce.checkouts,commerce.productListAdds,commerce.productListRemovals,commerce.productListViews",
+        normal="commerce.productViews,commerce.saveForLaters,userAccount.login,productPageView,"
+        "com.adobe.commerce.observer.catalog_product_save_commit_after",
         bulk="web.webpagedetails.pageViews,web.webinteraction.linkClicks,media.ping,decisioning.propositionDisplay",
     ),
 )
@@ -179,7 +192,8 @@ def test_adobe(event: str, label: str) -> None:
     ("event", "label"),
     by_class(
         critical="payment_intent.succeeded,payment_intent.payment_failed,charge.refunded,charge.dispute.created,"
-        "checkout.session.completed,invoice.paid,invoice.payment_failed,refund.created",
+        "checkout.session.completed,invoice.paid,invoice.payment_failed,refund.created,invoice_payment.paid,"
+        "application_fee.refunded,issuing_transaction.created",
         high="checkout.session.expired,invoice.created,payment_method.attached",
         normal="customer.updated,product.created,price.created",
         bulk="balance.available",
@@ -193,10 +207,14 @@ def test_stripe(event: str, label: str) -> None:
 @pytest.mark.parametrize(
     ("event", "label"),
     by_class(
-        critical="com.example.order.created.v1,com.example.shop.payments.failed,org.shop.refund.issued",
-        high="com.example.cart.updated,com.example.checkout.started",
-        normal="com.example.product.viewed",
-        bulk="com.example.page.viewed,io.shop.heartbeat",
+        critical="com.example.order.created.v1,com.example.shop.payments.failed,org.shop.refund.issued,order.placed,"
+        "payment.succeeded,orders.created,com.example.order,com.example.order_refunded,com.example.payment_failed,"
+        "com.example.checkout.completed,com.example.checkout.order.placed",
+        high="com.example.cart.updated,com.example.checkout.started,cart.updated,com.example.cart_abandoned,"
+        "com.example.payment_method.attached",
+        normal="com.example.product.viewed,item.viewed,com.example.search.performed,com.example.customer.updated.v2",
+        bulk="com.example.page.viewed,io.shop.heartbeat,page.viewed,com.example.list.viewed,com.example.promo.viewed,"
+        "com.example.scroll",
         unknown="com.example.something.else",
     ),
 )
@@ -228,6 +246,33 @@ def test_public_data_sets(event: dict[str, Any], label: str) -> None:
     assert label_of(event) == label
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(
+            f"{before}{thing}.{event}"
+            for before in ("", "com.example.")
+            for thing in ("customer", "product", "account", "application", "location", "message", "wishlist", "page")
+            for event in ("order.placed", "purchase.completed", "payment.failed", "refund.issued")
+        ),
+        "com.example.order.product.returned",
+        "com.example.order.customer.notified",
+        "com.example.order.promotion.applied",
+        "com.scrollers.order.created",
+    ],
+)
+def test_whom_or_what_an_order_is_about_does_not_lower_it(event: str) -> None:
+    assert label_of({"type": event}) == "critical"
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["product.purchased", "gift_card_purchased", "account_payment_failed", "coupon.applied", "voucher_redeemed"],
+)
+def test_what_no_source_names_is_not_lowered_by_its_first_word(event: str) -> None:
+    assert label_of({"type": event}) == "unknown"
+
+
 def test_names_of_things_hide_nothing() -> None:
     assert label_of({"name": "Jane", "event_type": "purchase"}) == "critical"
     assert label_of({"name": "Order", "event_type": "view"}) == "normal"
@@ -254,6 +299,11 @@ def test_default_stands_for_the_list() -> None:
     assert [rule for klass, rule in rules if klass == 0] == ["fraud", *DEFAULT_RULES["critical"], "chargeback.*"]
 
 
+def test_default_stands_for_the_fields() -> None:
+    settings = Settings(type_fields=("json:/kind", "Default"))
+    assert type_fields(settings) == ("json:/kind", *DEFAULT_TYPE_FIELDS)
+
+
 def test_an_empty_list_leaves_nothing() -> None:
     assert not [rule for klass, rule in resolve_rules({"bulk": []}) if klass == 3]
 
@@ -270,9 +320,12 @@ def test_operators_rule_in_another_field_replaces_nothing() -> None:
     assert (0, "purchase") in rules
 
 
-def test_operator_in_contradiction_is_told() -> None:
-    with pytest.raises(RuleError, match=r"high.* and normal"):
-        RuleTable(resolve_rules({"high": ["x y"], "normal": ["X_Y"]}), DEFAULT_TYPE_FIELDS)
+def test_operator_in_contradiction_is_taken_by_the_higher_class() -> None:
+    table = RuleTable(resolve_rules({"high": ["x y"], "normal": ["X_Y"]}), DEFAULT_TYPE_FIELDS)
+    assert label_of({"event": "x_y"}, table=table) == "high"
+
+
+def test_operators_mistakes_are_told() -> None:
     with pytest.raises(RuleError):
         resolve_rules({"high": ["foo:x"]})
     with pytest.raises(ValueError, match="urgent"):

@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> int:
-    """Run the command line; returns the exit code: 0 clean, 2 bad configuration or usage, 1 otherwise."""
+    """Run the command line; returns the exit code: 0 clean, 2 bad configuration, samples or usage, 1 otherwise."""
     if sys.argv[1:] == ["--version"]:  # before the imports below, which cost more than the answer
         from tidegate import __version__
 

@@ -8,15 +8,13 @@ if TYPE_CHECKING:
     from tidegate.config import Settings
     from tidegate.core.rules import RuleTable
 
-_DEFAULT = "default"
-
 
 def type_fields(settings: Settings) -> tuple[str, ...]:
     """Where an event's type is looked for, in order; the word ``default`` stands for the built-in list."""
-    from tidegate.vocabulary import DEFAULT_TYPE_FIELDS
+    from tidegate.vocabulary import DEFAULT_TYPE_FIELDS, is_default
 
-    given = settings.type_fields if settings.type_fields is not None else (_DEFAULT,)
-    fields = (f for entry in given for f in (DEFAULT_TYPE_FIELDS if entry == _DEFAULT else (entry,)))
+    given = settings.type_fields if settings.type_fields is not None else ("default",)
+    fields = (f for entry in given for f in (DEFAULT_TYPE_FIELDS if is_default(entry) else (entry,)))
     return tuple(dict.fromkeys(fields))
 
 
@@ -24,7 +22,7 @@ def rule_table(settings: Settings) -> RuleTable:
     """Compile the rules in force.
 
     Raises:
-        RuleError: a rule or a type field cannot be understood, or two classes claim the same rule.
+        RuleError: a rule or a type field cannot be understood.
     """
     from tidegate.errors import ConfigError, RuleError
 

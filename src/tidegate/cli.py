@@ -97,13 +97,14 @@ def validate(
     configuration = _read()
     for warning in configuration.warnings:
         print(f"tidegate: warning: {warning}", file=sys.stderr)
-    table = _rule_table(configuration.settings)
+    settings = configuration.settings
+    table = _rule_table(settings)
     if samples is None:
         print("ok")
         return
     from tidegate.samples import validate_samples
 
-    for line in validate_samples(_lines(samples), table):
+    for line in validate_samples(_lines(samples), table, as_lines=settings.format == "ndjson"):
         sys.stdout.buffer.write(line if line.endswith(b"\n") else line + b"\n")
         if samples == "-":  # someone may be typing, or waiting for each answer
             sys.stdout.buffer.flush()

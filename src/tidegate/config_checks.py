@@ -127,7 +127,26 @@ def across(settings: Settings, kafka: Mapping[str, Value]) -> tuple[list[Problem
         )
         where = f"TIDEGATE_BATCH_MAX_BYTES={values.format_size(settings.batch_max_bytes)}"
         problems.append(Problem(where, what, "Lower it, or raise TIDEGATE_MEMORY_BYTES to four times as much."))
-    return problems, warnings
+    return problems, warnings + _contradictions(settings)
+
+
+def _contradictions(settings: Settings) -> list[str]:
+    """The higher class takes a rule that two of the operator's lists name: right by the rules, and hardly meant."""
+    from tidegate.core.rule_text import parse_rule
+    from tidegate.errors import RuleError
+
+    warnings: list[str] = []
+    seen: dict[object, tuple[str, str]] = {}
+    for label, rules in settings.rule_overrides.items():
+        for rule in rules or ():
+            try:
+                other, text = seen.setdefault(parse_rule(rule).identity, (label, rule))
+            except RuleError:
+                continue  # told when the rules are compiled
+            if other != label:
+                there = f"TIDEGATE_{other.upper()}" + ("" if text == rule else f" (there as {text})")
+                warnings.append(f"TIDEGATE_{label.upper()}: {rule} is in {there} as well, which is higher and takes it")
+    return warnings
 
 
 def _number(given: Mapping[str, Value], name: str, default: int) -> int:

@@ -16,7 +16,7 @@ class TidegateError(Exception):
         hint: what to do about it, a full sentence; shown below the message.
 
     Attributes:
-        exit_code: of the process when the error ends it: 2 for configuration, 1 otherwise.
+        exit_code: of the process when the error ends it: 2 for configuration and samples, 1 otherwise.
     """
 
     default_code: ClassVar[str] = "failed"

@@ -25,6 +25,7 @@ class SampleError(TidegateError):
     """
 
     default_code = "sample"
+    exit_code = 2  # as for samples that cannot be read: the input is wrong, not the run
 
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(
@@ -41,7 +42,7 @@ class _Sample(NamedTuple):
     value: bytes | None
 
 
-def validate_samples(lines: Iterable[bytes], table: RuleTable) -> Iterator[bytes]:
+def validate_samples(lines: Iterable[bytes], table: RuleTable, *, as_lines: bool = True) -> Iterator[bytes]:
     r"""Judges sample events.
 
     Args:
@@ -49,6 +50,8 @@ def validate_samples(lines: Iterable[bytes], table: RuleTable) -> Iterator[bytes
             ``key`` and ``value`` are strings or null, null and absent being alike; ``value_base64`` stands in for
             a value that is not text. ``headers`` is an object of strings (or null). Other names are ignored.
         table: the rules.
+        as_lines: the class as events get it that travel as lines (``TIDEGATE_FORMAT=ndjson``): there a payload with
+            a NaN is still looked into, where in an array it is not. ``valid`` is the whole grammar either way.
 
     Yields:
         for each line, in order, ``{"class":…,"type":…,"where":…,"rule":…,"valid":…}`` without a line end. An
@@ -60,7 +63,7 @@ def validate_samples(lines: Iterable[bytes], table: RuleTable) -> Iterator[bytes
     for number, line in enumerate(lines, start=1):
         text = (line.removeprefix(_BOM) if number == 1 else line).strip()
         if text:
-            yield _answer(table.classify(*_sample(number, text)))
+            yield _answer(table.classify(*_sample(number, text), as_line=as_lines))
 
 
 def _answer(verdict: Verdict) -> bytes:

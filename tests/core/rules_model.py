@@ -56,19 +56,6 @@ class ModelRule:
     def literals(self) -> int:
         return sum(isinstance(p, str) for p in self.pieces)
 
-    @property
-    def identity(self) -> object:
-        pattern: list[object] = []
-        wild: list[bool] = []
-        for piece in (*(self.pieces or (AnyRun,)), None):
-            if piece is Any1 or piece is AnyRun:
-                wild.append(piece is AnyRun)
-                continue
-            pattern.append((wild.count(False), any(wild)))
-            wild.clear()
-            pattern.append(None if piece is None else fold(str(piece).encode()))
-        return (self.kind, self.field.lower() if self.kind == "header" else self.field, tuple(pattern))
-
     def matches(self, value: bytes) -> bool:
         regex = b""
         for piece in self.pieces or (AnyRun,):

@@ -7,14 +7,16 @@ patterns of one field, each filed where it costs nothing unless the value comes 
 * exact words in a hash table;
 * ``abc*`` in a trie, ``*abc`` in a trie of reversed words, ``*abc*`` in an Aho-Corasick automaton
   (Aho and Corasick, "Efficient string matching", CACM 1975), whose nodes carry the rank;
-* every other pattern as a glob, hung at the trie node of its literal beginning, else of its literal end, else
-  at the automaton's node of its longest literal, and compared only when the walk comes by. Patterns without
-  any literal are compared always; there can be few of them.
+* every other pattern as a glob, hung at the trie node of its literal beginning or end or at the automaton's node of
+  a literal between, and compared only when the walk comes by: where the fewest others share that literal, or
+  ``com.*.paid`` and 999 more would all be compared with every value that begins with ``com.``. Patterns without any
+  literal are compared always; there can be few of them.
 """
 
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,6 +25,8 @@ from tidegate.core.rule_text import ANY_ONE, ANY_RUN, Pattern, Rule, fold
 
 NONE = 0xFFFFFFFF
 ROW_HEADER = 3  # rank, first glob, next row in the chain of endings that has globs
+
+_CROWD = 4  # globs that one literal may bring before a rarer one is worth a walk of the automaton
 
 _BYTES = [fold(bytes([c]))[0] for c in range(256)]
 
@@ -63,7 +67,6 @@ def compile_matcher(patterns: Iterable[tuple[int, Pattern]]) -> Matcher:
     head, tail, inner = _Builder(), _Builder(), _Builder()
     words: dict[bytes, int] = {}
     globs: list[tuple[int, Pattern]] = []
-    bare: list[int] = []
     for rank, pattern in sorted(patterns):
         runs = _literal_runs(pattern)
         first, last = runs[0], runs[-1]
@@ -78,15 +81,7 @@ def compile_matcher(patterns: Iterable[tuple[int, Pattern]]) -> Matcher:
             inner.accept(longest, rank)
         else:
             globs.append((rank, pattern))
-            glob = len(globs) - 1
-            if first:
-                head.hang(first, glob)
-            elif last:
-                tail.hang(last[::-1], glob)
-            elif longest:
-                inner.hang(longest, glob)
-            else:
-                bare.append(glob)
+    bare = _hang(globs, head, tail, inner)
     chains: dict[int, int] = {}
     matcher = Matcher(sorted(words.items()), head.trie(chains), tail.trie(chains), inner.automaton(chains))
     matcher.bare = _chain(bare, chains)
@@ -108,6 +103,30 @@ def _literal_runs(pattern: Pattern) -> list[bytes]:
         else:
             runs[-1].append(token)
     return [bytes(run) for run in runs]
+
+
+def _hang(globs: Sequence[tuple[int, Pattern]], head: _Builder, tail: _Builder, inner: _Builder) -> list[int]:
+    """Files each glob under the literal that fewest others have; returns those that have none."""
+    places: list[list[tuple[_Builder, bytes]]] = []
+    for _, pattern in globs:
+        first, *between, last = _literal_runs(pattern)
+        found = [(head, first), (tail, last[::-1]), *((inner, run) for run in between)]
+        places.append([(where, literal) for where, literal in found if literal])
+    shared = Counter((id(where), literal) for found in places for where, literal in found)
+
+    def cost(place: tuple[_Builder, bytes]) -> tuple[int, bool, int]:
+        where, literal = place
+        crowd = shared[id(where), literal]
+        return (crowd if crowd > _CROWD else 0, where is inner, -len(literal))
+
+    bare: list[int] = []
+    for glob, found in enumerate(places):
+        if found:
+            where, literal = min(found, key=cost)
+            where.hang(literal, glob)
+        else:
+            bare.append(glob)
+    return bare
 
 
 def _chain(globs: list[int], chains: dict[int, int]) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tidegate.core.rule_image import Matcher, compile_matcher, ranks
 from tidegate.core.rule_text import Field, Kind, Pattern, Rule, parse_rule, parse_type_field
 from tidegate.errors import RuleError
-from tidegate.types import CLASS_LABELS, EventClass
+from tidegate.types import EventClass
 
 TOPIC, KEY, TYPE = 0, 1, 2  # the first matchers; then one for each header and pointer that rules name
 MAX_POINTERS = 64  # TG_SCAN_MAX_FIELDS
@@ -42,15 +42,14 @@ def lay_out(rules: Sequence[tuple[int, str]], type_fields: Sequence[str]) -> Lay
     """Parses and orders everything.
 
     Args:
-        rules: (class, rule text) pairs; of equal ones in one class the first counts.
+        rules: (class, rule text) pairs; of equal ones the higher class counts, then the first.
         type_fields: such as ``"header:ce_type"`` and ``"json:/event_name"``; a repeated one counts once.
 
     Raises:
-        RuleError: a text is wrong, a rule stands in two classes, or more than 64 pointers are wanted.
+        RuleError: a text is wrong, or more than 64 pointers are wanted.
         ValueError: a class is not one of 0 to 3.
     """
     parsed = [(int(EventClass(klass)), parse_rule(text)) for klass, text in rules]
-    _refuse_contradictions(parsed)
     out = Layout()
     fields: dict[tuple[Kind, bytes], Field] = {}
     for type_field in map(parse_type_field, type_fields):
@@ -99,19 +98,6 @@ def lay_out(rules: Sequence[tuple[int, str]], type_fields: Sequence[str]) -> Lay
 
 def _names(type_fields: list[Field], further: list[bytes]) -> list[bytes]:
     return list(dict.fromkeys([f.identity for f in type_fields] + further))
-
-
-def _refuse_contradictions(rules: list[tuple[int, Rule]]) -> None:
-    seen: dict[object, tuple[int, str]] = {}
-    for klass, rule in rules:
-        other, text = seen.setdefault(rule.identity, (klass, rule.text))
-        if other != klass:
-            also = "" if text == rule.text else f" (there as {text})"
-            raise RuleError(
-                f"A rule is in two classes, {CLASS_LABELS[other]}{also} and {CLASS_LABELS[klass]}",
-                rule=rule.text,
-                hint="Keep it in one of them.",
-            )
 
 
 def _refuse_too_many(out: Layout, rules: list[tuple[int, Rule]], type_pointers: list[Field]) -> None:

@@ -14,12 +14,12 @@ class RuleTable:
 
     Args:
         rules: (class, rule text) pairs; the class as `tidegate.types.EventClass` or its number. Order matters
-            only between rules that are alike in everything else.
+            only between rules that are alike in everything else, the class included.
         type_fields: ``"header:NAME"`` and ``"json:/POINTER"`` entries. Headers are looked at before the payload,
             each group in the given order; at most 64 pointers in all, those of ``json:`` rules included.
 
     Raises:
-        RuleError: a text is wrong, or a rule stands in two classes.
+        RuleError: a text is wrong, or more than 64 pointers are wanted.
         ValueError: an unknown class.
     """
 
@@ -47,12 +47,14 @@ class RuleTable:
         value: bytes | None,
         *,
         as_reader: bool = False,
+        as_line: bool = False,
     ) -> Verdict:
         """Judges one event with its whole grammar checked.
 
         The type is looked for even where a topic or header rule decides, and ``valid`` is meant as in a JSON
-        array. ``as_reader`` takes the reader's way: only the structure is checked, as for lines of JSON, and the
-        type is only looked for while nothing else has decided.
+        array. With ``as_line`` the payload decides where its structure alone is right, as it does for the reader
+        when events travel as lines; ``valid`` means the same. ``as_reader`` takes the reader's way: only the
+        structure is checked, as for lines of JSON, and the type is only looked for while nothing else has decided.
         """
     def bench(self, values: list[bytes], rounds: int, *, scan_only: bool = False) -> float:
         """Nanoseconds for each of ``rounds`` × ``len(values)`` events, judged natively as the reader does it.

@@ -24,7 +24,8 @@ from tidegate.core.csrc cimport (
     TG_RANK_NONE, TG_SCAN_EMPTY, TG_SCAN_FALSE, TG_SCAN_GRAMMAR, TG_SCAN_MAX_FIELDS, TG_SCAN_NUMBER, TG_SCAN_OK,
     TG_SCAN_STRING, TG_SCAN_STRUCTURE, TG_SCAN_TRUE, tg_glob, tg_match, tg_match_value, tg_matcher, tg_scan,
     tg_scan_info, tg_scan_level, tg_scan_plan, tg_scan_plan_free, tg_scan_plan_new, tg_scan_status, tg_scan_status_name,
-    tg_scan_unescape, tg_scan_use, tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_words_find, tg_xxh64,
+    tg_scan_unescape, tg_scan_use, tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_words_find,
+    tg_xxh64,
 )
 from tidegate.core.rule_fill cimport fill_matcher, fill_words, hold_numbers
 
@@ -249,12 +250,16 @@ cdef class RuleTable:
             raise IndexError(where)
         return self._places[where]
 
-    def classify(self, str topic not None, bytes key, headers, bytes value, *, bint as_reader=False):
+    def classify(self, str topic not None, bytes key, headers, bytes value, *, bint as_reader=False,
+                 bint as_line=False):
         cdef tg_verdict out
         cdef tg_header *native
         cdef list kept = [(header.encode("utf-8", "surrogateescape"), data) for header, data in headers]
         cdef bytes name, content
         cdef size_t n = 0
+        cdef int level = TG_SCAN_STRUCTURE if as_reader or as_line else TG_SCAN_GRAMMAR
+        cdef tg_scan_value none[1]
+        cdef tg_scan_info info
         decided = self.topic(topic) or (-1, -1)
         native = <tg_header *> calloc(len(kept) + 1, sizeof(tg_header))
         if native == NULL:
@@ -266,8 +271,10 @@ cdef class RuleTable:
                     native[n].value, native[n].value_len = pointer_to(content), len(content)
                 n += 1
             self._judge(self._python, not as_reader, decided[0], decided[1], native, n, pointer_to(key),
-                        len(key or b""), pointer_to(value), len(value or b""),
-                        TG_SCAN_STRUCTURE if as_reader else TG_SCAN_GRAMMAR, &out)
+                        len(key or b""), pointer_to(value), len(value or b""), level, &out)
+            if as_line and out.scan_status == TG_SCAN_OK:
+                out.scan_status = <uint8_t> tg_scan(self._plan_check, pointer_to(value), len(value), TG_SCAN_GRAMMAR,
+                                                    none, &info)
         finally:
             free(native)
         return Verdict(
