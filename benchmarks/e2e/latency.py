@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import time
 import uuid
@@ -43,11 +42,13 @@ async def measure(bootstrap: str, seconds: float) -> dict[str, object]:
     from aiohttp import web
 
     delays: list[float] = []
+    arrived = asyncio.Event()
 
     async def receive(request: web.Request) -> web.Response:
         body = await request.read()
         now = time.time() * 1000
         delays.extend(now - json.loads(line)["ts"] for line in body.splitlines())
+        arrived.set()
         return web.Response(status=204)
 
     app = web.Application()
@@ -72,19 +73,19 @@ async def measure(bootstrap: str, seconds: float) -> dict[str, object]:
         "TIDEGATE_OPS_ADDRESS": "none",
         "TIDEGATE_LOG_LEVEL": "warning",
     }
-    process = subprocess.Popen([sys.executable, "-m", "tidegate", "run"], env=env)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "tidegate", "run", env=env)
     try:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, produce, bootstrap, topic, 3.0)  # warm
-        while not delays:
-            await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            await arrived.wait()
         await asyncio.sleep(1)
         delays.clear()
         sent = await loop.run_in_executor(None, produce, bootstrap, topic, seconds)
         await asyncio.sleep(1)
     finally:
         process.send_signal(signal.SIGTERM)
-        await asyncio.get_running_loop().run_in_executor(None, process.wait)
+        await process.wait()
         await runner.cleanup()
     if len(delays) < sent:
         raise RuntimeError(f"{sent} events were sent, {len(delays)} arrived")

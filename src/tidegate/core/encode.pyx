@@ -4,7 +4,7 @@ A value reaches a body only if it is one JSON value (decision 8): what is not st
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libc.string cimport memchr, memcpy
+from libc.string cimport memcpy
 
 from tidegate.core.csrc cimport tg_utf8_valid
 from tidegate.core.ring cimport (

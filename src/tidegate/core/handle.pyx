@@ -100,10 +100,10 @@ cdef class Handle:
     cdef void serve(self, int64_t now_ns) noexcept nogil:
         """Serves the consumer queue and whatever waits to go on. Called in every round of the reader."""
         cdef rd_kafka_event_t *event
-        cdef int n
+        cdef int _turn
         if self.closed:
             return
-        for n in range(64):
+        for _turn in range(64):
             event = self.rk.queue_poll(self.queue, 0)
             if event is NULL:
                 break

@@ -12,7 +12,8 @@ cdef extern from *:
      * records of a megabyte would leave holes of a megabyte. Two arenas: buffers that cross threads come back to few. */
     static int tg_tune_allocator(void)
     {
-        return mallopt(M_MMAP_THRESHOLD, 1 << 19) && mallopt(M_TRIM_THRESHOLD, 32 << 20) && mallopt(M_ARENA_MAX, 2);
+        return mallopt(M_MMAP_THRESHOLD, 1 << 19) && mallopt(M_TRIM_THRESHOLD, 32 << 20) &&
+               mallopt(M_ARENA_MAX, 2);
     }
     #else
     static int tg_tune_allocator(void) { return 0; }

@@ -274,4 +274,3 @@ cdef class Reader:
     def lanes(self) -> list:
         """As Intake.report."""
         return self.intake.report(clock_ns())
-

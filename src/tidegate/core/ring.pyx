@@ -288,7 +288,9 @@ cdef class Rings:
             return None
         at = record_bytes(record)
         value = (<char *>at)[:record.value_len]
-        key = None if record.key_len == TG_NULL_LEN else (<char *>at)[record.value_len:record.value_len + record.key_len]
+        key = None
+        if record.key_len != TG_NULL_LEN:
+            key = (<char *>at)[record.value_len:record.value_len + record.key_len]
         offset = record.offset
         self.drop(klass, record)
         return offset, value, key
