@@ -1,6 +1,7 @@
 """Bodies, written without Python: plain values for NDJSON and JSON arrays, and the envelope.
 
-A value reaches a body only if it is one JSON value (decision 8): what is not stands alone as an opaque body. Line feeds between tokens become blanks, so a record is one line whatever it holds.
+A value reaches a body only if it is one JSON value (decision 8): what is not stands alone as an opaque body. Line feeds
+between tokens become blanks, so a record is one line whatever it holds.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t

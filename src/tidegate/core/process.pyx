@@ -6,10 +6,11 @@ cdef extern from *:
     #include <stdlib.h>
     #ifdef __GLIBC__
     #include <malloc.h>
-    /* librdkafka decompresses each batch into a buffer of some hundred KiB, in one thread, that another thread frees.
-     * With the defaults every one is a mapping of its own (or trimmed at once): a page fault per 4 KiB, a fifth of all
-     * CPU. Kept on the heap they are used again and again. Larger ones are left as mappings: on the heap, bodies and
-     * records of a megabyte would leave holes of a megabyte. Two arenas: buffers that cross threads come back to few. */
+    /* librdkafka decompresses each batch into a buffer of some hundred KiB, in one thread, that another thread
+     * frees. With the defaults every one is a mapping of its own (or trimmed at once): a page fault per 4 KiB, a
+     * fifth of all CPU. Kept on the heap they are used again and again. Larger ones are left as mappings: on the
+     * heap, bodies and records of a megabyte would leave holes of a megabyte. Two arenas: buffers that cross
+     * threads come back to few. */
     static int tg_tune_allocator(void)
     {
         return mallopt(M_MMAP_THRESHOLD, 1 << 19) && mallopt(M_TRIM_THRESHOLD, 32 << 20) &&
