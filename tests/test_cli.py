@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import tidegate
+from tidegate.broker.embedded import EmbeddedBroker
 
 SECRET = "geheim-2718"
 
@@ -31,6 +33,12 @@ def tidegate_run(*arguments: str, stdin: str | None = None, **environ: str) -> s
 def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_") or k == "TIDEGATE_TEST_SANITIZED"}
     return kept | {f"TIDEGATE_{k}": v for k, v in more.items()}
+
+
+def shell(command: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False, env=environment() | environ
+    )
 
 
 def test_version() -> None:
@@ -161,6 +169,37 @@ def test_a_reader_that_leaves_early_is_no_traceback() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, env=environment())
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("config",), ("config", "--format", "json")])
+@pytest.mark.parametrize("redirect", [">/dev/full", ">&-"])
+def test_an_answer_that_cannot_be_written_is_exit_1_and_one_line(arguments: tuple[str, ...], redirect: str) -> None:
+    done = shell(f"{shlex.join([sys.executable, '-m', 'tidegate', *arguments])} {redirect}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("tidegate: standard output cannot be written: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_closed_streams_do_not_hide_the_exit_code() -> None:
+    command = shlex.join([sys.executable, "-m", "tidegate", "validate"])
+    assert shell(f"{command} 2>&- <&-", TIDEGATE_FORMAT="xml").returncode == 2
+    assert shell(f"{command} 2>&- <&-").stdout == "ok\n"
+
+
+def test_a_run_without_standard_streams_runs() -> None:
+    """Its sockets must not take their numbers: libuv aborts the process for that."""
+    with EmbeddedBroker({"t": 1}) as broker:
+        environ = {
+            "TIDEGATE_KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
+            "TIDEGATE_TOPICS": "t",
+            "TIDEGATE_SINK_URL": "blackhole:",
+            "TIDEGATE_OPS_ADDRESS": "127.0.0.1:0",
+        }
+        command = f"exec {shlex.join([sys.executable, '-m', 'tidegate', 'run', '--until-end'])}"
+        assert shell(f"{command} <&- 2>&-", TIDEGATE_GROUP_ID="one", **environ).returncode == 0
+        done = shell(f"{command} <&- >&-", TIDEGATE_GROUP_ID="another", **environ)
+        assert (done.returncode, done.stdout) == (1, ""), "the summary was asked for and got lost"
+        assert "Traceback" not in done.stderr
 
 
 # ---- validate ----

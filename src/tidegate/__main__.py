@@ -5,9 +5,30 @@ from __future__ import annotations
 import signal
 import sys
 
+from tidegate import streams
+
 
 def main() -> int:
     """Run the command line; returns the exit code: 0 clean, 2 bad configuration, samples or usage, 1 otherwise."""
+    streams.complete()
+    try:
+        code = _command()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except OSError:
+        if streams.stdout_fault() is None:  # it is about something else
+            raise
+        code = 1
+    why = streams.stdout_fault()
+    if why is None:
+        return code
+    streams.give_up_stdout()
+    if why is not streams.GONE:  # a reader that has left knows
+        print(f"tidegate: standard output cannot be written: {why}", file=sys.stderr)
+    return code or 1
+
+
+def _command() -> int:
     if sys.argv[1:] == ["--version"]:  # before the imports below, which cost more than the answer
         from tidegate import __version__
 
