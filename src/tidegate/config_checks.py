@@ -65,11 +65,11 @@ def missing(reading: Reading) -> list[Problem]:
 
 
 def kafka_values(given: Mapping[str, Value]) -> list[Problem]:
-    """Values that librdkafka refuses."""
+    """Values that librdkafka refuses, or would take for another."""
     complaints = kafka_names.check_values((n, v.text) for n, v in given.items()) if given else {}
     problems = []
-    for name, words in complaints.items():
-        what = "is refused by librdkafka" if kafka_names.is_secret(name) else f"is refused by librdkafka: {words}"
+    for name, complaint in complaints.items():
+        what = "is refused by librdkafka" if kafka_names.is_secret(name) else complaint.rstrip(" .")
         todo = f"See {name} in librdkafka's table of properties (CONFIGURATION.md)."
         problems.append(Problem(_where(given[name], secret=True), what, todo))
     return problems

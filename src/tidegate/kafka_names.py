@@ -20,6 +20,7 @@ _SECRET = re.compile(
     r"password|secret|passphrase|ssl\.key\.pem|private\.key\.pem|oauthbearer\.(config|extensions)|ssl_key"
 )
 _CONF_OK = 0
+_WHOLE_NUMBER = re.compile(r"\s*[+-]?(0|[1-9][0-9]*)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Property:
 
     name: str
     scope: str  # "C" consumer, "P" producer, "*" both
+    integer: bool = False
 
 
 def is_secret(name: str) -> bool:
@@ -54,22 +56,31 @@ def catalogue() -> Mapping[str, Property]:
             continue
         alias = _ALIAS.search(columns[5])
         # Topic properties follow the global ones of the same name; the global one is what a consumer takes.
-        found.setdefault(environment_name(columns[0]), Property(alias[1] if alias else columns[0], columns[1]))
+        one = Property(alias[1] if alias else columns[0], columns[1], "*Type: integer*" in columns[5])
+        found.setdefault(environment_name(columns[0]), one)
     if "BOOTSTRAP_SERVERS" not in found:
         raise NativeLibraryError("librdkafka's table of properties cannot be read", code="librdkafka-properties")
     return found
 
 
 def check_values(properties: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """What librdkafka itself says against these (name, value) pairs, by name; empty when it takes all of them."""
+    """What is wrong with these (name, value) pairs, by name and mostly in librdkafka's words; empty when nothing is.
+
+    Of a number librdkafka reads what it can and ignores the rest: ``45s`` would be 45 ms, ``010`` eight. Here that
+    is a complaint as well.
+    """
     lib = _library()
+    integers = {known.name for known in catalogue().values() if known.integer}
     conf = ctypes.c_void_p(lib.rd_kafka_conf_new())
     words = ctypes.create_string_buffer(512)
     complaints: dict[str, str] = {}
     try:
         for name, value in properties:
-            if lib.rd_kafka_conf_set(conf, name.encode(), value.encode(), words, len(words)) != _CONF_OK:
-                complaints[name] = words.value.decode(errors="replace")
+            if name in integers and not _WHOLE_NUMBER.fullmatch(value):
+                complaints[name] = "is not a plain whole number, without a unit"
+            elif lib.rd_kafka_conf_set(conf, name.encode(), value.encode(), words, len(words)) != _CONF_OK:
+                said = " ".join(words.value.decode(errors="replace").split())  # some of its words end in a line feed
+                complaints[name] = f"is refused by librdkafka: {said}"
     finally:
         lib.rd_kafka_conf_destroy(conf)
     return complaints
