@@ -224,11 +224,10 @@ def test_validate_checks_the_rules_and_names_the_variable() -> None:
 
 
 def test_validate_warns_of_a_rule_in_two_classes() -> None:
-    done = tidegate_run("validate", HIGH="x y,z", BULK="X_Y,z,json:bad")
-    assert done.returncode == 2, "the other mistake"
+    done = tidegate_run("validate", HIGH="x y,z", BULK="X_Y,z")
+    assert (done.returncode, done.stdout) == (0, "ok\n")
     assert "TIDEGATE_BULK: X_Y is in TIDEGATE_HIGH (there as x y) as well" in done.stderr
     assert "TIDEGATE_BULK: z is in TIDEGATE_HIGH as well" in done.stderr
-    assert tidegate_run("validate", HIGH="x y", BULK="X_Y").returncode == 0
     assert tidegate_run("validate", HIGH="x", BULK="default,json:/a=x,key:x").stderr == ""
 
 

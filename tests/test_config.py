@@ -205,6 +205,10 @@ def test_a_faulty_value_from_a_file_is_not_repeated(tmp_path: Path) -> None:
         ("SINK_URL", "gopher://x", "unknown kind of target"),
         ("TOPICS", "a b", "a topic that Kafka does not allow"),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka:port", "not host:port"),
+        ("TOPICS", ",", "lists nothing"),
+        ("TOPICS", "orders,^shop(", "a regular expression that is not right: '^shop(' (Unmatched"),
+        ("KAFKA_BOOTSTRAP_SERVERS", " , ", "lists nothing"),
+        ("SINK_URL", "http://app:0/", "port 0"),
         ("SIMD", "mmx", "is not one of auto, scalar, sse2, sse42, avx2, avx512, neon"),
         ("MAX_UNCOMMITTED_RECORDS", "10", "at least 1024 records per partition"),
     ],
@@ -242,6 +246,23 @@ def test_all_problems_are_told_at_once() -> None:
     assert "TIDEGATE_KAFKA_BOOTSTRAP_SERVERS is not set" in text
     assert "TIDEGATE_TOPICS is not set" in text
     assert "TIDEGATE_SINK_URL is not set" not in text, "its file's complaint is enough"
+
+
+def test_neither_rules_nor_credentials_keep_other_problems_back() -> None:
+    text = refused(
+        {
+            "TIDEGATE_FORMAT": "xml",
+            "TIDEGATE_SINK_URL": f"http://shop:{SECRET}@app/",
+            "TIDEGATE_SINK_AUTHORIZATION": "Bearer x",
+            "TIDEGATE_CRITICAL": "default,json:no-pointer,good\\,one",
+            "TIDEGATE_TYPE_FIELDS": "key:x",
+        }
+    )
+    assert text.startswith("The configuration has 4 problems:")
+    assert "TIDEGATE_CRITICAL: A JSON pointer starts with '/'.\n  json:no-pointer\n       ^\n  Write" in text
+    for name in ("FORMAT=xml", "SINK_URL holds", "TYPE_FIELDS: A type field"):
+        assert f"TIDEGATE_{name}" in text
+    assert SECRET not in text
 
 
 def test_only_a_run_needs_brokers_topics_and_a_target() -> None:
@@ -293,7 +314,7 @@ def test_credentials_in_the_url_become_a_header() -> None:
     assert configuration.origins["sink_authorization"] == "environment"
     assert SECRET in settings.secrets()
     text = refused({"TIDEGATE_SINK_URL": f"http://shop:{SECRET}@app/", "TIDEGATE_SINK_AUTHORIZATION": "Bearer x"})
-    assert "user:password@ as well" in text
+    assert "holds user:password@, and TIDEGATE_SINK_AUTHORIZATION is set as well" in text
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,9 @@ def test_listeners(text: str, listener: tuple[str, int] | None) -> None:
     assert values.parse_listener(text) == listener
 
 
-@pytest.mark.parametrize("text", ["9400", ":9400", "host:", "host:x", "host:65536", "::1:9400", "host:-1", "host:9²"])
+@pytest.mark.parametrize(
+    "text", ["9400", ":9400", "host:", "host:x", "host:65536", "::1:9400", "host:-1", "host:9²", "[]:1", "[x]:1"]
+)
 def test_what_is_not_a_listener(text: str) -> None:
     with pytest.raises(ValueError, match="not an address"):
         values.parse_listener(text)
@@ -94,6 +96,7 @@ def test_targets(url: str) -> None:
         "stdout:x",
         "blackhole://x",
         "http://h:99999",
+        "http://h:0/",
         "http://h/ x",
     ],
 )
@@ -124,6 +127,18 @@ def test_header_values_cannot_carry_a_second_header(text: str) -> None:
 @pytest.mark.parametrize("text", ["kafka:9092", "a:1,b:2", "[::1]:9092", "SASL_SSL://kafka:9092", "kafka"])
 def test_bootstrap(text: str) -> None:
     assert values.check_bootstrap(text) == text
+
+
+@pytest.mark.parametrize("text", ["^", "^shop\\..*", "^a{1,2}|b", "^[[:alpha:]]+$"])
+def test_expressions(text: str) -> None:
+    assert values.check_topic(text) == text
+
+
+@pytest.mark.parametrize("text", ["^(", "^[a", "^a{2,1}", "^(?!x)", "^*"])
+def test_what_librdkafka_would_refuse_as_an_expression(text: str) -> None:
+    with pytest.raises(ValueError, match="regular expression") as caught:
+        values.check_topic(text)
+    assert text in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["kafka:0", "kafka:99999", "kafka:port", "http://kafka:9092/x", "a b:1"])

@@ -27,7 +27,11 @@ def _size(value: object) -> object:
 
 
 def _list(value: object) -> object:
-    return values.split_list(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if not (entries := values.split_list(value)):
+        raise ValueError("lists nothing")
+    return entries
 
 
 def _rules(value: object) -> object:
@@ -50,7 +54,10 @@ class Settings(BaseSettings):
         None, "Kafka", "host:port list", "Brokers to ask first. Needed to run.", min_length=1
     )
     topics: Texts = _setting(
-        (), "Kafka", "list", "Topics to read; an entry that begins with ^ is a regular expression. Needed to run."
+        (),
+        "Kafka",
+        "list",
+        "Topics to read; an entry that begins with ^ is a POSIX extended regular expression. Needed to run.",
     )
     group_id: str = _setting("tidegate", "Kafka", "", "Consumer group.", min_length=1)
     group_protocol: Literal["classic", "consumer"] = _setting(
@@ -150,10 +157,9 @@ class Settings(BaseSettings):
         if not isinstance(data.get("sink_url"), str):
             return data
         url, authorization = values.split_credentials(data["sink_url"])
-        if authorization is None:
+        # Both given: left in the URL, so that its own check complains and the other fields are still looked at.
+        if authorization is None or data.get("sink_authorization"):
             return data
-        if data.get("sink_authorization"):
-            raise ValueError("TIDEGATE_SINK_AUTHORIZATION is set, and TIDEGATE_SINK_URL holds user:password@ as well")
         return {**data, "sink_url": url, "sink_authorization": authorization}
 
     @field_validator("kafka_bootstrap_servers")
@@ -207,6 +213,7 @@ class Settings(BaseSettings):
         return found
 
 
+RULE_FIELDS = ("critical", "high", "normal", "bulk", "type_fields")
 SETTING_FIELDS = {name: field for name, field in Settings.model_fields.items() if name != "kafka"}
 VARIABLES = {PREFIX + name.upper(): name for name in SETTING_FIELDS}
 
@@ -242,6 +249,7 @@ def read(environ: Mapping[str, str], *, running: bool = False) -> Configuration:
     fields = source()
     kafka = {name: SecretStr(value.text) for name, value in reading.kafka.items()}
     problems += config_checks.kafka_values(reading.kafka)
+    problems += config_checks.rules({name: fields[name] for name in RULE_FIELDS if name in fields})
     settings: Settings | None = None
     try:
         settings = Settings(**fields, kafka=kafka)

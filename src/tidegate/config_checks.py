@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from tidegate import kafka_names, kafka_owned, values
 from tidegate.environment import KAFKA_PREFIX, PREFIX, Problem, Reading, Value
+from tidegate.errors import RuleError
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -21,6 +22,7 @@ REQUIRED = (
     ("TIDEGATE_TOPICS", "Name the topics to read, such as orders,page-views, or ^shop\\..* for all that match."),
     ("TIDEGATE_SINK_URL", "Say where events go, such as http://localhost:8080/events, or blackhole: to try it out."),
 )
+BUILT_IN_WORD = "default"  # in a list: what is built in
 BUILT_IN = ("rules", "places")  # units of the settings that have a list built in
 SESSION_TIMEOUT_MS = 45_000
 MAX_POLL_INTERVAL_MS = 300_000
@@ -43,7 +45,7 @@ def show(field: FieldInfo, value: object) -> str:
     """A setting's value as it would stand in the environment; secrets masked, ``""`` for none."""
     if value is None:
         # The word that stands for the built-in list is also how to write it.
-        return "default" if unit_of(field) in BUILT_IN else ""
+        return BUILT_IN_WORD if unit_of(field) in BUILT_IN else ""
     if isinstance(value, SecretStr) or is_secret_field(field):
         return "***"
     if isinstance(value, tuple):
@@ -75,14 +77,29 @@ def kafka_values(given: Mapping[str, Value]) -> list[Problem]:
     return problems
 
 
+def rules(lists: Mapping[str, str]) -> list[Problem]:
+    """Rules and type fields that cannot be understood, by setting; what they are to each other comes later."""
+    from tidegate.core.rule_text import parse_rule, parse_type_field
+
+    problems = []
+    for name, text in lists.items():
+        parse = parse_type_field if name == "type_fields" else parse_rule
+        for entry in values.split_rule_list(text):
+            try:
+                if entry != BUILT_IN_WORD:
+                    parse(entry)
+            except RuleError as error:
+                # Its first line says what; the rest shows where and what to do, indented already.
+                what, _, rest = str(error).partition("\n  ")
+                problems.append(Problem(f"{PREFIX}{name.upper()}:", what, rest))
+    return problems
+
+
 def explain(error: ValidationError, given: Mapping[str, Value], fields: Mapping[str, FieldInfo]) -> list[Problem]:
     """Each of pydantic's complaints with the variable it is about, and what to write instead."""
     problems = []
     for one in error.errors(include_url=False, include_input=False):
         name = str(one["loc"][0]) if one["loc"] else ""
-        if name not in fields:
-            problems.append(Problem("Settings:", _words(one["type"], one.get("ctx", {}), one["msg"], ""), "Keep one."))
-            continue
         field, variable = fields[name], PREFIX + name.upper()
         secret = is_secret_field(field) or name == "sink_url"
         where = _where(given[variable], secret=secret) if variable in given else variable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ctypes
 import re
 from contextlib import suppress
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -16,6 +17,8 @@ _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 _ENTRY = re.compile(r"(?:\\[^\n]|[^,\n])+")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BOOTSTRAP = re.compile(r"(?:[A-Za-z_]+://)?(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
+_REG_EXTENDED = 1  # regex.h, the same in glibc, musl and macOS
+_REGEX_BYTES = 512  # for a regex_t: they need 64 at most
 HTTP_SCHEMES = ("http", "https")
 LOCAL_SCHEMES = ("stdout", "blackhole")
 
@@ -54,6 +57,8 @@ def split_rule_list(text: str) -> tuple[str, ...]:
 
 def check_topic(entry: str) -> str:
     """A topic's name, or ``^`` and a regular expression as librdkafka takes it."""
+    if entry.startswith("^") and (why := _fault_of_expression(entry)) is not None:
+        raise ValueError(f"holds a regular expression that is not right: {entry!r} ({why})")
     if not entry.startswith("^") and (not _TOPIC.fullmatch(entry) or entry in (".", "..")):
         raise ValueError(
             f"names a topic that Kafka does not allow: {entry!r} (letters, digits, '.', '_' and '-', at most 249;"
@@ -62,8 +67,23 @@ def check_topic(entry: str) -> str:
     return entry
 
 
+def _fault_of_expression(text: str) -> str | None:
+    """What the C library says against a POSIX extended regular expression: librdkafka uses that one."""
+    libc = ctypes.CDLL(None)
+    libc.regerror.restype = ctypes.c_size_t
+    compiled, words = ctypes.create_string_buffer(_REGEX_BYTES), ctypes.create_string_buffer(200)
+    code = libc.regcomp(compiled, text.encode(), _REG_EXTENDED)
+    if code:
+        libc.regerror(code, compiled, words, ctypes.c_size_t(len(words)))
+        return words.value.decode(errors="replace")
+    libc.regfree(compiled)
+    return None
+
+
 def check_bootstrap(text: str) -> str:
-    """``host:port`` entries between commas."""
+    """``host:port`` entries between commas, at least one."""
+    if not split_list(text):
+        raise ValueError("lists nothing")
     for entry in split_list(text):
         match = _BOOTSTRAP.fullmatch(entry)
         if match is None or (match[2] and not 0 < int(match[2]) < 65536):
@@ -78,10 +98,10 @@ def parse_listener(text: str) -> tuple[str, int] | None:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError("is not an address: write host:port, such as 0.0.0.0:9400, or none to switch it off")
-    if host.startswith("[") and host.endswith("]"):
+    if re.fullmatch(r"\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%\w+)?\]", host):
         return host[1:-1], int(port)
-    if ":" in host:
-        raise ValueError("is not an address: an IPv6 host goes in brackets, such as [::1]:9400")
+    if re.search(r"[:\[\]]", host):
+        raise ValueError("is not an address: write host:port, an IPv6 host in brackets, such as [::1]:9400")
     return host, int(port)
 
 
@@ -98,8 +118,10 @@ def check_sink_url(text: str) -> str:
         return text
     if url.scheme not in HTTP_SCHEMES:
         raise ValueError("has an unknown kind of target: it is one of http://…, https://…, stdout:, blackhole:")
-    if not url.hostname:
-        raise ValueError("names no host")
+    if not url.hostname or url.port == 0:
+        raise ValueError("names no host" if not url.hostname else "names port 0, which nobody listens on")
+    if "@" in url.netloc:
+        raise ValueError("holds user:password@, and TIDEGATE_SINK_AUTHORIZATION is set as well: keep one")
     if re.search(r"[\s\x00-\x1f\x7f]", text):
         raise ValueError("holds a blank or control character")
     return text
