@@ -30,6 +30,7 @@ def count_lanes(topics: Sequence[str], properties: Mapping[str, str]) -> int:
     connection: dict[str, str | int | float | bool] = {
         name: value for name, value in properties.items() if name.startswith(_CONNECTION)
     }
+    connection["log_level"] = 0  # it would write to stderr by itself; the consumer tells the same in the log
     try:
         known = AdminClient(connection).list_topics(timeout=ASK_SECONDS).topics
     except KafkaException:
