@@ -216,6 +216,19 @@ def test_validate_tells_warnings_on_stderr() -> None:
     assert "enableServiceLinks" in done.stderr
 
 
+def test_validate_finds_what_librdkafka_would_refuse_at_the_start() -> None:
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "TOPICS": "t",
+        "SINK_URL": "blackhole:",
+        "OPS_ADDRESS": "none",
+    }
+    done = [tidegate_run(c, KAFKA_SECURITY_PROTOCOL="sasl_ssl", **settings) for c in ("validate", "run")]
+    assert [one.returncode for one in done] == [2, 2]
+    assert "No provider for SASL mechanism GSSAPI" in done[0].stderr
+    assert done[0].stderr == done[1].stderr
+
+
 def test_validate_checks_the_rules_and_names_the_variable() -> None:
     done = tidegate_run("validate", CRITICAL="purchase,json:no-pointer=1")
     assert (done.returncode, done.stdout) == (2, "")

@@ -99,6 +99,7 @@ def validate(
         print(f"tidegate: warning: {warning}", file=sys.stderr)
     settings = configuration.settings
     table = _rule_table(settings)
+    _check_kafka(settings)
     if samples is None:
         print("ok")
         return
@@ -146,6 +147,12 @@ def _rule_table(settings: Settings) -> RuleTable:
     from tidegate.classification import rule_table
 
     return rule_table(settings)
+
+
+def _check_kafka(settings: Settings) -> None:
+    from tidegate.broker.properties import check
+
+    check(settings)
 
 
 def _lines(path: str) -> Iterator[bytes]:

@@ -39,6 +39,20 @@ class ConfigError(TidegateError):
     exit_code = 2
 
 
+class KafkaClientError(ConfigError):
+    """librdkafka makes no client of its properties: they do not go together, or a file that they name is no use.
+
+    Args:
+        words: librdkafka's.
+    """
+
+    default_code = "kafka-client"
+
+    def __init__(self, words: str) -> None:
+        hint = "Its properties are set as TIDEGATE_KAFKA_<PROPERTY>; `tidegate config` shows all in force."
+        super().__init__(f"Kafka client: {words}", hint=hint)
+
+
 class RuleError(ConfigError):
     """A rule's text cannot be understood, or contradicts another rule.
 

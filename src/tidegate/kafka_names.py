@@ -20,6 +20,8 @@ _SECRET = re.compile(
     r"password|secret|passphrase|ssl\.key\.pem|private\.key\.pem|oauthbearer\.(config|extensions)|ssl_key"
 )
 _CONF_OK = 0
+_CONSUMER = 1  # rd_kafka_type_t
+_NO_CONSUMER_CLOSE = 8  # RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE: there is no group to leave
 _WHOLE_NUMBER = re.compile(r"\s*[+-]?(0|[1-9][0-9]*)\s*")
 
 
@@ -86,6 +88,25 @@ def check_values(properties: Iterable[tuple[str, str]]) -> dict[str, str]:
     return complaints
 
 
+def check_together(properties: Iterable[tuple[str, str]]) -> str | None:
+    """What librdkafka says against a consumer with these properties, each of which it takes; None when it makes one.
+
+    It reads certificates and keys for that, and connects to nothing as long as no broker is among the properties.
+    """
+    lib = _library()
+    conf = ctypes.c_void_p(lib.rd_kafka_conf_new())
+    words = ctypes.create_string_buffer(512)
+    for name, value in properties:
+        lib.rd_kafka_conf_set(conf, name.encode(), value.encode(), words, len(words))
+    lib.rd_kafka_conf_set_log_cb(conf, None)
+    client = lib.rd_kafka_new(_CONSUMER, conf, words, len(words))  # steals conf, unless it fails
+    if not client:
+        lib.rd_kafka_conf_destroy(conf)
+        return words.value.decode(errors="replace").strip()
+    lib.rd_kafka_destroy_flags(client, _NO_CONSUMER_CLOSE)
+    return None
+
+
 @cache
 def _library() -> ctypes.CDLL:
     try:
@@ -103,6 +124,12 @@ def _library() -> ctypes.CDLL:
         ]
         lib.rd_kafka_conf_destroy.argtypes = [ctypes.c_void_p]
         lib.rd_kafka_conf_destroy.restype = None
+        lib.rd_kafka_conf_set_log_cb.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+        lib.rd_kafka_conf_set_log_cb.restype = None
+        lib.rd_kafka_new.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
+        lib.rd_kafka_new.restype = ctypes.c_void_p
+        lib.rd_kafka_destroy_flags.argtypes = [ctypes.c_void_p, ctypes.c_int]
+        lib.rd_kafka_destroy_flags.restype = None
         lib.rd_kafka_conf_properties_show.argtypes = [ctypes.c_void_p]
         lib.rd_kafka_conf_properties_show.restype = None
     except (ImportError, OSError, AttributeError) as error:

@@ -6,9 +6,9 @@ import pytest
 from confluent_kafka import Consumer
 
 from tidegate import kafka_names
-from tidegate.broker.properties import consumer_properties
+from tidegate.broker.properties import check, consumer_properties
 from tidegate.config import Settings, load
-from tidegate.errors import ConfigError
+from tidegate.errors import ConfigError, KafkaClientError
 from tidegate.kafka_owned import OWNED
 
 BROKER = {"TIDEGATE_KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}
@@ -138,6 +138,24 @@ def test_what_cannot_work_is_refused(environ: dict[str, str], words: str) -> Non
     with pytest.raises(ConfigError) as caught:
         properties(environ)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"FETCH_MAX_BYTES": "1000"}, "`fetch.max.bytes` must be >= `message.max.bytes`"),
+        ({"SECURITY_PROTOCOL": "sasl_ssl"}, "No provider for SASL mechanism GSSAPI"),
+        ({"SECURITY_PROTOCOL": "ssl", "SSL_CA_LOCATION": "/nowhere"}, "ssl.ca.location failed"),
+        ({"SECURITY_PROTOCOL": "ssl", "SSL_KEY_PEM": "geheim-3141"}, "ssl.key.pem failed"),
+    ],
+)
+def test_what_does_not_go_together_is_found_without_a_broker(environ: dict[str, str], words: str) -> None:
+    settings = load({f"TIDEGATE_KAFKA_{name}": value for name, value in environ.items()})
+    with pytest.raises(KafkaClientError) as caught:
+        check(settings)
+    assert words in str(caught.value)
+    assert "geheim" not in str(caught.value)
+    check(load({}))
 
 
 def test_secret_properties_are_known() -> None:

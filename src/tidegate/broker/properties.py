@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidegate import kafka_names
 from tidegate.config_checks import MAX_POLL_INTERVAL_MS, SESSION_TIMEOUT_MS
+from tidegate.errors import KafkaClientError
 
 if TYPE_CHECKING:
     from tidegate.config import Settings
@@ -60,6 +62,19 @@ def consumer_properties(settings: Settings, lanes: int) -> dict[str, str]:
         properties["session.timeout.ms"] = str(SESSION_TIMEOUT_MS)
     properties |= _fetch_limits(settings.budget.prefetch, given)
     return properties | given
+
+
+def check(settings: Settings) -> None:
+    """Whether librdkafka makes a consumer of the properties, without connecting to anything.
+
+    Raises:
+        KafkaClientError: properties that are each right do not go together, or a file that they name cannot be used.
+    """
+    properties = consumer_properties(settings, lanes=1)
+    del properties["bootstrap.servers"]
+    words = kafka_names.check_together(properties.items())
+    if words is not None:
+        raise KafkaClientError(words)
 
 
 def _fetch_limits(prefetch_bytes: int, given: dict[str, str]) -> dict[str, str]:

@@ -40,7 +40,7 @@ from tidegate.core.rdkafka cimport (
     rdkafka,
 )
 
-from tidegate.errors import BrokerError, ConfigError
+from tidegate.errors import BrokerError, ConfigError, KafkaClientError
 
 cdef enum:
     SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
@@ -82,7 +82,7 @@ cdef class Handle:
         self.client = self.rk.new_(TG_RK_CONSUMER, conf, words, sizeof(words))
         if self.client is NULL:
             self.rk.conf_destroy(conf)
-            raise ConfigError(f"Kafka client: {words.decode('utf-8', 'replace')}")
+            raise KafkaClientError(words.decode("utf-8", "replace"))
         self.rk.poll_set_consumer(self.client)
         self.queue = self.rk.queue_get_consumer(self.client)
         self.rk.set_log_queue(self.client, self.queue)
