@@ -167,8 +167,9 @@ def test_both_at_once_is_an_error(tmp_path: Path) -> None:
         (b"\n", "it is empty"),
         (b"\xff\xfe", "not UTF-8"),
         (b"x" * (MIB + 1), "1 MiB"),
+        (b"pass\0word", "a NUL byte"),
     ],
-    ids=["absent", "empty", "blank", "binary", "huge"],
+    ids=["absent", "empty", "blank", "binary", "huge", "nul"],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None, why: str) -> None:
     file = tmp_path / "value"
@@ -177,6 +178,15 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | No
     text = refused({"TIDEGATE_GROUP_ID_FILE": str(file)})
     assert f"TIDEGATE_GROUP_ID_FILE={file} cannot be read" in text
     assert why in text
+
+
+@pytest.mark.parametrize("name", ["SINK_AUTHORIZATION", "SINK_URL", "KAFKA_SASL_PASSWORD", "KAFKA_SSL_KEY_PEM"])
+def test_a_secret_given_in_place_of_its_path_is_not_repeated(name: str) -> None:
+    text = refused({f"TIDEGATE_{name}_FILE": SECRET})
+    assert f"TIDEGATE_{name}_FILE cannot be read" in text
+    assert SECRET not in text
+    assert "/run/secrets/none" in refused({f"TIDEGATE_{name}_FILE": "/run/secrets/none"})
+    assert len(refused({f"TIDEGATE_{name}_FILE": "/" + "x" * 5000})) < 400
 
 
 def test_a_faulty_value_from_a_file_is_not_repeated(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from tidegate import kafka_names, kafka_owned, values
-from tidegate.environment import KAFKA_PREFIX, PREFIX, Problem, Reading, Value
+from tidegate.environment import KAFKA_PREFIX, PREFIX, Problem, Reading, Value, shorten
 from tidegate.errors import RuleError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ BUILT_IN = ("rules", "places")  # units of the settings that have a list built i
 SESSION_TIMEOUT_MS = 45_000
 MAX_POLL_INTERVAL_MS = 300_000
 _SESSION_ADVISED_MS = 30_000
-_SHOWN = 60
 
 
 def unit_of(field: FieldInfo) -> str:
@@ -175,8 +174,7 @@ def _where(value: Value, *, secret: bool) -> str:
     # What a file holds is not repeated: the path may have been mistaken for another secret's.
     if value.origin != "environment":
         return f"{value.variable} ({value.origin})"
-    text = value.text if len(value.text) <= _SHOWN else value.text[: _SHOWN - 1] + "…"
-    return value.variable if secret else f"{value.variable}={text}"
+    return value.variable if secret else f"{value.variable}={shorten(value.text)}"
 
 
 def _words(kind: str, context: Mapping[str, Any], message: str, unit: str) -> str:

@@ -17,6 +17,8 @@ PREFIX = "TIDEGATE_"
 KAFKA_PREFIX = "TIDEGATE_KAFKA_"
 _FILE = "_FILE"
 _FILE_LIMIT_BYTES = 1 << 20
+_PATH_SHOWN = 200  # characters
+_SECRETS = ("TIDEGATE_SINK_AUTHORIZATION_FILE", "TIDEGATE_SINK_URL_FILE")
 # Read by the build and by the tests, often left in a developer's shell.
 _NOT_OURS = frozenset({"TIDEGATE_DEBUG", "TIDEGATE_SANITIZE", "TIDEGATE_WERROR"})
 _TESTS = "TIDEGATE_TEST_"
@@ -109,7 +111,18 @@ def _take(
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             todo = "Give the path of a readable text file that holds only the value."
-            reading.problems.append(Problem(f"{variable}={text}", f"cannot be read: {why}", todo))
+            reading.problems.append(Problem(_shown(variable, text), f"cannot be read: {why}", todo))
+
+
+def _shown(variable: str, path: str) -> str:
+    # What is no absolute path may be the secret itself, given where its file was asked for.
+    secret = variable in _SECRETS or kafka_names.is_secret(variable.lower().replace("_", "."))
+    return variable if secret and not path.startswith("/") else f"{variable}={shorten(path, _PATH_SHOWN)}"
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """What of a value fits into a message."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _read_file(path: str) -> str:
@@ -124,6 +137,9 @@ def _read_file(path: str) -> str:
     if not text:
         # An empty secret is a broken mount, not a wish for the default.
         raise ValueError("it is empty")
+    if "\0" in text:
+        # C ends a text there: of a password the rest would be gone, and nobody would know.
+        raise ValueError("it holds a NUL byte")
     return text
 
 
