@@ -142,11 +142,14 @@ def test_config_masks_secrets(form: str) -> None:
         SINK_AUTHORIZATION=f"Bearer {SECRET}",
         KAFKA_SASL_USERNAME="shop",
         KAFKA_SECURITY_PROTOCOL="sasl_ssl",
+        KAFKA_SASL_OAUTHBEARER_TOKEN_ENDPOINT_URL=f"https://shop:{SECRET}@id/token",
+        SINK_URL=f"http://app/events?key={SECRET}",
     )
     assert done.returncode == 0, done.stderr
     assert SECRET not in done.stdout + done.stderr
-    assert done.stdout.count("***") == 2
-    assert "sasl_ssl" in done.stdout
+    assert done.stdout.count("***") == 3
+    for shown in ("sasl_ssl", "https://id/token", "http://app/events?***"):
+        assert shown in done.stdout
 
 
 def test_config_as_environment_gives_the_same_configuration_again() -> None:

@@ -335,12 +335,19 @@ def test_credentials_in_the_url_become_a_header() -> None:
         {"TIDEGATE_KAFKA_SASL_PASSWORD": SECRET},
         {"TIDEGATE_KAFKA_SSL_KEY_PEM": SECRET},
         {"TIDEGATE_KAFKA_SASL_OAUTHBEARER_CLIENT_SECRET": SECRET},
+        {"TIDEGATE_SINK_URL": f"http://app/?key={SECRET}"},
     ],
 )
 def test_secrets_show_nowhere(environ: dict[str, str]) -> None:
     configuration = read(environ)
     assert SECRET not in repr(configuration) + str(configuration.settings)
     assert any(SECRET in secret for secret in configuration.settings.secrets())
+
+
+def test_parts_of_a_secret_list_are_secrets() -> None:
+    """librdkafka: Unrecognized sasl.oauthbearer.config beginning at: …"""
+    settings = load({"TIDEGATE_KAFKA_SASL_OAUTHBEARER_CONFIG": f"principal=shop token={SECRET}"})
+    assert f"token={SECRET}" in settings.secrets()
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,11 @@ Every field is a variable ``TIDEGATE_<NAME>``; any may come from a file through 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -74,7 +76,11 @@ class Settings(BaseSettings):
     )
 
     sink_url: str | None = _setting(
-        None, "Target", "URL", "Where events go: http://…, https://…, stdout: or blackhole:. Needed to run."
+        None,
+        "Target",
+        "URL",
+        "Where events go: http://…, https://…, stdout: or blackhole:. Needed to run.",
+        repr=False,  # its query may be a secret
     )
     sink_authorization: SecretStr | None = _setting(
         None, "Target", "", "Authorization header of every request. user:password@ in the URL sets it, too."
@@ -207,7 +213,14 @@ class Settings(BaseSettings):
         """Texts that must appear in no output."""
         from tidegate.kafka_names import is_secret
 
-        found = [value.get_secret_value() for name, value in self.kafka.items() if is_secret(name)]
+        found = []
+        for name, value in self.kafka.items():
+            if is_secret(name):
+                text = value.get_secret_value()
+                # librdkafka repeats the rest of what it cannot read of a list of key=value.
+                found += [text, *(part for part in re.split(r"[\s,]+", text) if "=" in part)]
+        if query := urlsplit(self.sink_url or "").query:
+            found.append(query)
         if self.sink_authorization is not None:
             found += values.secrets_of_header(self.sink_authorization.get_secret_value())
         return found

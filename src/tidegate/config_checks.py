@@ -46,7 +46,9 @@ def show(field: FieldInfo, value: object) -> str:
         # The word that stands for the built-in list is also how to write it.
         return BUILT_IN_WORD if unit_of(field) in BUILT_IN else ""
     if isinstance(value, SecretStr) or is_secret_field(field):
-        return "***"
+        return values.MASK
+    if unit_of(field) == "URL":
+        return values.masked_url(str(value))
     if isinstance(value, tuple):
         # Rules keep their escapes, so what stands in them is already as it has to be written.
         return ",".join(str(entry) if unit_of(field) in BUILT_IN else entry.replace(",", "\\,") for entry in value)

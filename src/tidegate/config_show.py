@@ -12,9 +12,9 @@ from tidegate.config import SETTING_FIELDS, Configuration
 from tidegate.config_checks import kafka_variable, show, unit_of
 from tidegate.environment import PREFIX
 from tidegate.kafka_names import is_secret
+from tidegate.values import MASK, masked_url
 
 DEFAULT = "default"
-MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ def entries(configuration: Configuration) -> Iterator[Entry]:
 def kafka_entries(configuration: Configuration) -> Iterator[tuple[str, str, str]]:
     """(property, value, origin) of what librdkafka gets, for one lane on one handle."""
     for name, value in consumer_properties(configuration.settings, lanes=1).items():
-        yield name, MASK if is_secret(name) else value, configuration.origins.get(f"kafka.{name}", "tidegate")
+        shown = MASK if is_secret(name) else masked_url(value) if name.endswith(".url") else value
+        yield name, shown, configuration.origins.get(f"kafka.{name}", "tidegate")
 
 
 def as_json(configuration: Configuration) -> str:
@@ -56,11 +57,11 @@ def as_env(configuration: Configuration) -> str:
     """Shell assignments; what is not set, or masked, is a comment."""
     lines = []
     for entry in entries(configuration):
-        hidden = not entry.value or entry.value == MASK
+        hidden = not entry.value or MASK in entry.value
         lines.append(f"{'# ' if hidden else ''}{entry.variable}={shlex.quote(entry.value) if entry.value else ''}")
     for name, value, origin in kafka_entries(configuration):
         if origin != "tidegate":
-            lines.append(f"{'# ' if value == MASK else ''}{kafka_variable(name)}={shlex.quote(value)}")
+            lines.append(f"{'# ' if MASK in value else ''}{kafka_variable(name)}={shlex.quote(value)}")
     return "\n".join(lines)
 
 

@@ -19,6 +19,7 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BOOTSTRAP = re.compile(r"(?:[A-Za-z_]+://)?(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _REG_EXTENDED = 1  # regex.h, the same in glibc, musl and macOS
 _REGEX_BYTES = 512  # for a regex_t: they need 64 at most
+MASK = "***"
 HTTP_SCHEMES = ("http", "https")
 LOCAL_SCHEMES = ("stdout", "blackhole")
 
@@ -139,6 +140,13 @@ def split_credentials(url: str) -> tuple[str, str | None]:
     user, _, password = userinfo.partition(":")
     token = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
     return urlunsplit(parts._replace(netloc=host)), f"Basic {token}"
+
+
+def masked_url(url: str) -> str:
+    """The URL without what may be a secret in it: user, password and query. Most often all of it."""
+    parts = urlsplit(url)
+    masked = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+    return urlunsplit(masked._replace(query=MASK) if parts.query else masked)
 
 
 def secrets_of_header(text: str) -> list[str]:
