@@ -100,6 +100,22 @@ def test_an_unknown_name_is_an_error_with_the_nearest() -> None:
     assert "TIDEGATE_SINK_AUTHORIZATION_FILE?" in refused({"TIDEGATE_SINK_AUTHORISATION_FILE": "x"})
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SASL_PASSWORD_FILE", "KAFKA_SASL_PASSWORD_FILE"),
+        ("SESSION_TIMEOUT_MS", "KAFKA_SESSION_TIMEOUT_MS"),
+        ("BOOTSTRAP_SERVER", "KAFKA_BOOTSTRAP_SERVERS"),
+        ("KAFKA_TOPICS", "TOPICS"),
+        ("KAFKA_TOPIC", "TOPICS"),
+        ("KAFKA_sasl_password", "KAFKA_SASL_PASSWORD"),
+        ("topics", "TOPICS"),
+    ],
+)
+def test_the_nearest_is_found_on_either_side_of_kafka(name: str, meant: str) -> None:
+    assert f"Did you mean TIDEGATE_{meant}?" in refused({f"TIDEGATE_{name}": SECRET})
+
+
 @pytest.mark.parametrize("name", ["TIDEGATE_", "TIDEGATE_kafka_x", "TIDEGATE_TOPICS_FILE_FILE", "TIDEGATE_KAFKA_"])
 def test_odd_names_are_unknown(name: str) -> None:
     assert f"{name} is not a" in refused({name: "x"})

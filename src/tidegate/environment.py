@@ -17,6 +17,7 @@ PREFIX = "TIDEGATE_"
 KAFKA_PREFIX = "TIDEGATE_KAFKA_"
 _FILE = "_FILE"
 _FILE_LIMIT_BYTES = 1 << 20
+_OTHER_CUTOFF = 0.85  # likeness (difflib's ratio) from which a name of the other family is proposed
 _PATH_SHOWN = 200  # characters
 _SECRETS = ("TIDEGATE_SINK_AUTHORIZATION_FILE", "TIDEGATE_SINK_URL_FILE")
 # Read by the build and by the tests, often left in a developer's shell.
@@ -82,13 +83,14 @@ def read(environ: Mapping[str, str], known: Collection[str]) -> Reading:
         elif _SERVICE_LINK.fullmatch(name) or (name.endswith("_PORT") and environ[name].startswith("tcp://")):
             links.append(name)
         elif name.startswith(KAFKA_PREFIX):
-            _take_property(reading, name, environ)
+            _take_property(reading, name, environ, known)
         else:
-            reading.problems.append(_unknown(name, [*known, *(k + _FILE for k in known)]))
+            reading.problems.append(_unknown(name, known))
     if links:
         reading.warnings.append(
-            f"ignored {len(links)} variables that Kubernetes sets for a service named tidegate"
-            f" ({links[0]}{', …' if links[1:] else ''}); set enableServiceLinks: false in the pod to be rid of them"
+            f"ignored {len(links)} {'variables' if links[1:] else 'variable'} that Kubernetes sets for a service named"
+            f" tidegate ({links[0]}{', …' if links[1:] else ''});"
+            " set enableServiceLinks: false in the pod to be rid of them"
         )
     return reading
 
@@ -143,24 +145,31 @@ def _read_file(path: str) -> str:
     return text
 
 
-def _take_property(reading: Reading, variable: str, environ: Mapping[str, str]) -> None:
+def _take_property(reading: Reading, variable: str, environ: Mapping[str, str], known: Collection[str]) -> None:
     table = kafka_names.catalogue()
     key = variable.removeprefix(KAFKA_PREFIX)
     # Some properties end in .file themselves (sasl.oauthbearer.assertion.file): the exact name goes first.
     from_file = key not in table and key.endswith(_FILE)
     found = table.get(key.removesuffix(_FILE) if from_file else key)
     if found is None:
-        reading.problems.append(_unknown(variable, [KAFKA_PREFIX + k for k in table]))
+        reading.problems.append(_unknown(variable, known))
     elif refusal := kafka_owned.refusal(found):
         reading.problems.append(Problem(variable, *refusal))
     else:
         _take(reading, reading.kafka, found.name, environ, variable, from_file=from_file)
 
 
-def _unknown(name: str, candidates: list[str]) -> Problem:
-    prefix = KAFKA_PREFIX if name.startswith(KAFKA_PREFIX) and candidates[0].startswith(KAFKA_PREFIX) else PREFIX
-    # Compared without the prefix all of them share, which would make everything look alike.
-    near = get_close_matches(name.removeprefix(prefix), [c.removeprefix(prefix) for c in candidates], n=1)
-    what = "is not a property of librdkafka" if prefix == KAFKA_PREFIX else "is not a setting of tidegate"
-    todo = f"Did you mean {prefix}{near[0]}?" if near else "`tidegate config` lists every setting."
-    return Problem(name, what, todo)
+def _unknown(name: str, known: Collection[str]) -> Problem:
+    of_kafka = name.startswith(KAFKA_PREFIX)
+    # Compared without what all of them share, which would make everything look alike.
+    bare = name.removeprefix(KAFKA_PREFIX if of_kafka else PREFIX).upper()
+    end = _FILE if bare.endswith(_FILE) else ""
+    bare = bare.removesuffix(_FILE)
+    families = [{k.removeprefix(PREFIX): k for k in known}, {k: KAFKA_PREFIX + k for k in kafka_names.catalogue()}]
+    own, other = reversed(families) if of_kafka else families
+    near = [own[k] for k in get_close_matches(bare, own, n=1)]
+    far = [other[k] for k in get_close_matches(bare, other, n=1, cutoff=_OTHER_CUTOFF)]
+    # A name that is right but for KAFKA_ in front goes before one that merely looks alike.
+    found = next(iter(far + near if bare in other else near + far), None)
+    what = "is not a property of librdkafka" if of_kafka else "is not a setting of tidegate"
+    return Problem(name, what, f"Did you mean {found}{end}?" if found else "`tidegate config` lists every setting.")
