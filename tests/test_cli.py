@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
 import shlex
 import signal
 import subprocess
@@ -14,6 +17,7 @@ import pytest
 
 import tidegate
 from tidegate.broker.embedded import EmbeddedBroker
+from tidegate.config import VARIABLES
 
 SECRET = "geheim-2718"
 
@@ -165,6 +169,25 @@ def test_config_as_environment_gives_the_same_configuration_again() -> None:
 def test_a_table_without_a_terminal_is_not_cut() -> None:
     topics = ",".join(f"topic-{i}" for i in range(200))
     assert topics in tidegate_run("config", TOPICS=topics).stdout
+
+
+def test_a_table_on_a_narrow_terminal_folds_values_and_keeps_names() -> None:
+    screen, terminal = pty.openpty()
+    command = [sys.executable, "-m", "tidegate", "config"]
+    environ = environment(TOPICS="a" * 100) | {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "xterm"}
+    with subprocess.Popen(command, stdout=terminal, env=environ) as process:
+        os.close(terminal)
+        told = b""
+        with contextlib.suppress(OSError):  # Linux says the end of a terminal so
+            while part := os.read(screen, 65536):
+                told += part
+    os.close(screen)
+    assert process.returncode == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", told.decode()).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert {line.split(" ")[0] for line in lines} >= set(VARIABLES)
+    assert "".join(lines).count("a" * 30) == 3
+    assert "…" not in "".join(lines)
 
 
 def test_a_reader_that_leaves_early_is_no_traceback() -> None:

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from tidegate.broker.properties import consumer_properties
 from tidegate.config import SETTING_FIELDS, Configuration
@@ -14,7 +15,14 @@ from tidegate.environment import PREFIX
 from tidegate.kafka_names import is_secret
 from tidegate.values import MASK, masked_url
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 DEFAULT = "default"
+_NAME_WIDTH = max(len(PREFIX + name) for name in SETTING_FIELDS)
+_ORIGIN_WIDTH = len("environment")
+_NARROWEST = 70  # columns; below, the terminal itself has to break lines
+_WITH_UNITS = 110  # the names hold them, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +74,33 @@ def as_env(configuration: Configuration) -> str:
 
 
 def print_table(configuration: Configuration) -> None:
-    """Two tables on stdout. Without a terminal nothing is cut off or wrapped."""
+    """Two tables on stdout. Nothing is cut off: a terminal of 80 columns folds values, and without one nothing is."""
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=10_000)
-    settings = Table("setting", "value", "unit", "from", box=None, pad_edge=False)
+    width = max(console.width, _NARROWEST) if console.is_terminal else 10_000
+    console = Console(width=width)
+    with_units = width >= _WITH_UNITS
+    heads = ("setting", "value", "unit", "from") if with_units else ("setting", "value", "from")
+    settings = _table(*heads)
     for entry in entries(configuration):
-        cells = (entry.variable, entry.value or "–", entry.unit, entry.origin)
+        unit = (entry.unit,) if with_units else ()
+        cells = (entry.variable, entry.value or "–", *unit, entry.origin)
         settings.add_row(*map(Text, cells), style="dim" if entry.origin == DEFAULT else None)
-    kafka = Table("librdkafka (one lane)", "value", "from", box=None, pad_edge=False)
+    kafka = _table("librdkafka (one lane)", "value", "from")
     for name, value, origin in kafka_entries(configuration):
         kafka.add_row(*map(Text, (name, value or "–", origin)), style="dim" if origin == "tidegate" else None)
     console.print(settings)
     console.print()
     console.print(kafka)
+
+
+def _table(name: str, *others: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(name, no_wrap=True, min_width=_NAME_WIDTH)  # names are searched for and copied
+    for other in others:
+        table.add_column(other, overflow="fold", min_width=_ORIGIN_WIDTH if other == "from" else None)
+    return table
