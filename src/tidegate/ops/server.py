@@ -49,17 +49,21 @@ def listen(address: tuple[str, int]) -> socket.socket:
         both = family == socket.AF_INET6 and host == "::" and socket.has_dualstack_ipv6()
         sock = socket.create_server(address, family=family, backlog=64, dualstack_ipv6=both)
     except OSError as error:
-        # An IPv6 host goes back into its brackets: the text must be findable in the configuration.
-        where = f"{f'[{host}]' if ':' in host else host}:{port}"
         in_use = error.errno == errno.EADDRINUSE
-        why = "is in use by another process" if in_use else f"cannot be listened on: {error.strerror or error}"
+        reason = (error.strerror or str(error)).partition(" (")[0]  # create_server adds the address, as a tuple
+        why = "is in use by another process" if in_use else f"cannot be listened on: {reason}"
         raise ConfigError(
-            f"TIDEGATE_OPS_ADDRESS: {where} {why}.",
+            f"TIDEGATE_OPS_ADDRESS: {_written(host, port)} {why}.",
             code="ops-address",
             hint="Set it to a free host:port of this machine, such as 0.0.0.0:9402, or to none: no probes, no metrics.",
         ) from None
     sock.setblocking(False)
     return sock
+
+
+def _written(host: str, port: int) -> str:
+    # An IPv6 host goes into its brackets: the text must be findable in the configuration, and work in a URL.
+    return f"{f'[{host}]' if ':' in host else host}:{port}"
 
 
 class OpsServer:
@@ -112,7 +116,7 @@ class OpsServer:
             lambda: Guard(http(), self._connections), sock=self._sock
         )
         self.ready = True
-        log.info("ops endpoints are there", address=f"{self.address[0]}:{self.address[1]}")
+        log.info("ops endpoints are there", address=_written(*self.address))
 
     async def close(self) -> None:
         """Stops listening and ends what is under way. Also without `start`."""
