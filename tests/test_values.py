@@ -80,7 +80,8 @@ def test_what_is_not_a_listener(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://app:8080/events?x=1", "https://app", "stdout:", "blackhole:", "http://[::1]:80/"]
+    "url",
+    ["http://app:8080/events?x=1", "https://app", "stdout:", "blackhole:", "http://[::1]:80/", "http://größe.de/"],
 )
 def test_targets(url: str) -> None:
     assert values.check_sink_url(url) == url
@@ -97,6 +98,7 @@ def test_targets(url: str) -> None:
         "blackhole://x",
         "http://h:99999",
         "http://h:0/",
+        "http://app..svc/",
         "http://h/ x",
     ],
 )

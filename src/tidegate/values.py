@@ -121,6 +121,10 @@ def check_sink_url(text: str) -> str:
         raise ValueError("has an unknown kind of target: it is one of http://…, https://…, stdout:, blackhole:")
     if not url.hostname or url.port == 0:
         raise ValueError("names no host" if not url.hostname else "names port 0, which nobody listens on")
+    try:
+        url.hostname.encode("idna")  # as the resolver will: a label may be too long, or missing
+    except UnicodeError:
+        raise ValueError("names a host that cannot be one") from None
     if "@" in url.netloc:
         raise ValueError("holds user:password@, and TIDEGATE_SINK_AUTHORIZATION is set as well: keep one")
     if re.search(r"[\s\x00-\x1f\x7f]", text):
