@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pty
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -66,7 +67,9 @@ def test_json_lines_where_there_is_no_terminal(pipe: Pipe) -> None:
     assert line == {"event": "started", "level": "info", "logger": "tidegate.sidecar", "lanes": 3, "topic": "a\nb"}
 
 
-def test_console_on_a_terminal() -> None:
+@pytest.mark.parametrize("no_color", ["", "1"])
+def test_console_on_a_terminal(monkeypatch: pytest.MonkeyPatch, no_color: str) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
     ours, theirs = pty.openpty()
     writer = configure(fd=theirs)
     structlog.get_logger("tidegate").warning("target is down", reason="connect-refused")
@@ -76,7 +79,8 @@ def test_console_on_a_terminal() -> None:
     os.close(theirs)
     structlog.reset_defaults()
     assert "target is down" in text
-    assert not text.startswith("{")
+    assert ("\x1b" in text) == (not no_color)
+    assert re.match(r"(\x1b\[\w+)?\d{4}-\d\d-\d\dT", text), "the time comes first"
 
 
 def test_the_level_counts_for_ours_and_for_libraries(pipe: Pipe) -> None:

@@ -168,7 +168,11 @@ def configure(
     writer = _current = LineWriter(fd)
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
-        processors=[*_common(), *(_console_end(os.isatty(fd)) if console else _json_end()), _masker(secrets)],
+        processors=[
+            *_common(),
+            *(_console_end(os.isatty(fd) and not os.environ.get("NO_COLOR")) if console else _json_end()),
+            _masker(secrets),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *args: _Logger(writer, args[0] if args else "tidegate"),
         cache_logger_on_first_use=False,  # module-level loggers exist before this call
@@ -195,7 +199,8 @@ def _json_end() -> list[Processor]:
 
 def _console_end(colors: bool) -> list[Processor]:
     # Plain tracebacks: the pretty ones print local variables, and those may hold payloads and passwords.
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain, timestamp_key="time")]
 
 
 def _add_name(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
