@@ -13,7 +13,7 @@ from rich.console import Console
 
 from tidegate.demo.audit import audit, still_there
 from tidegate.demo.generator import Generator, Plan
-from tidegate.demo.report import Progress, Row, as_json, duration, explanation, faults, table
+from tidegate.demo.report import Progress, Row, as_json, duration, explanation, faults, print_table
 from tidegate.types import CLASSES, EventClass
 
 PLAN = Plan(30, 300, 10)
@@ -47,9 +47,10 @@ def test_durations_read_well(milliseconds: float | None, text: str) -> None:
     assert duration(milliseconds) == text
 
 
-def test_the_table_fits_eighty_columns_whole() -> None:
+@pytest.mark.parametrize("width", [80, 40])
+def test_the_table_fits_eighty_columns_and_is_whole_on_fewer(width: int) -> None:
     out = io.StringIO()
-    Console(file=out, width=80).print(table(rows(held=1234)))
+    print_table(Console(file=out, width=width), rows(held=1234))
     text = out.getvalue()
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
@@ -78,7 +79,9 @@ def test_the_sentences_say_what_happened_and_not_more() -> None:
     assert "still in Kafka" in said(rows(held=5), PLAN)
     assert "lost" not in said(rows(lost=1), PLAN).lower()
     assert "nobody had to wait" in said(rows(), Plan(30, 300, 2))
-    assert "before the surge" in said(rows(), PLAN, elapsed=2.0)
+    early = said(rows(), PLAN, elapsed=2.0)
+    assert "before the surge" in early
+    assert "went first" not in early
     assert "For 1.0 s" in said(rows(), PLAN, elapsed=6.0)
     assert "went first" not in said(rows(bulk_ms=45.0), PLAN)
 

@@ -26,7 +26,7 @@ from tidegate.demo.children import Child
 from tidegate.demo.client import ShopClient
 from tidegate.demo.generator import Generator, Plan
 from tidegate.demo.interrupt import Signals
-from tidegate.demo.report import Progress, Row, as_json, explanation, faults, table
+from tidegate.demo.report import Progress, Row, as_json, explanation, faults, print_table
 from tidegate.demo.scene import (
     CAPACITY_TIMES_RATE,
     GROUP,
@@ -205,7 +205,7 @@ class _Demo:
 
     def _report(self, rows: list[Row], stats: dict[str, Any], summary: dict[str, Any], elapsed: float) -> int:
         self._console.print()
-        self._console.print(table(rows))
+        print_table(self._console, rows)
         self._say(" ".join(explanation(rows, self._plan, self._capacity, elapsed)))
         self._say(
             f"tidegate used {summary['cpu_seconds']:.1f} s of one core and {summary['peak_rss_bytes'] / 2**20:.0f} MiB."

@@ -21,6 +21,7 @@ _WHAT = {
     EventClass.NORMAL: "items, searches",
     EventClass.BULK: "pages, lists",
 }
+_TABLE_WIDTH = 80
 _STYLES = {EventClass.CRITICAL: "bold", EventClass.BULK: "dim"}
 
 
@@ -101,6 +102,13 @@ def table(rows: list[Row]) -> Table:
     return result
 
 
+def print_table(console: Console, rows: list[Row]) -> None:
+    """Prints it whole: on a narrower terminal its lines break, but figures are not cut off."""
+    if console.width < _TABLE_WIDTH:
+        console = Console(file=console.file, width=_TABLE_WIDTH, highlight=False)
+    console.print(table(rows))
+
+
 def explanation(rows: list[Row], plan: Plan, capacity: float, elapsed: float) -> list[str]:
     """Two or three sentences on what the table means, as far as it really happened.
 
@@ -118,7 +126,12 @@ def explanation(rows: list[Row], plan: Plan, capacity: float, elapsed: float) ->
         )
     else:
         said.append(f"The shop can work off {capacity:,.0f} events/s and was never offered more: nobody had to wait.")
-    if critical.p99_ms is not None and bulk.p99_ms is not None and bulk.p99_ms > 3 * critical.p99_ms:
+    if (
+        surge_seconds > 0
+        and critical.p99_ms is not None
+        and bulk.p99_ms is not None
+        and bulk.p99_ms > 3 * critical.p99_ms
+    ):
         said.append(
             f"The orders went first: 99 % of them were worked off within {duration(critical.p99_ms)}, "
             f"while page views waited up to {duration(bulk.oldest_ms)}."
