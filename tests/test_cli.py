@@ -166,6 +166,11 @@ def test_config_as_environment_gives_the_same_configuration_again() -> None:
     assert "TIDEGATE_KAFKA_CLIENT_RACK='it'\"'\"'s a rack'" in first.stdout
 
 
+def test_a_locale_without_the_characters_is_no_fault() -> None:
+    told = shell(shlex.join([sys.executable, "-m", "tidegate", "config"]), PYTHONIOENCODING="latin-1")
+    assert (told.returncode, told.stderr) == (0, "")
+
+
 def test_a_table_without_a_terminal_is_not_cut() -> None:
     topics = ",".join(f"topic-{i}" for i in range(200))
     assert topics in tidegate_run("config", TOPICS=topics).stdout

@@ -52,7 +52,7 @@ def complete() -> None:
     sys.stdout = io.TextIOWrapper(
         io.BufferedWriter(_stdout),
         encoding=sys.stdout.encoding if sys.stdout else "utf-8",
-        errors=sys.stdout.errors if sys.stdout else "backslashreplace",
+        errors="backslashreplace",  # as stderr has it: a locale without dashes is no reason to fail
         line_buffering=os.isatty(1),
     )
     if sys.stderr is None:
