@@ -152,6 +152,11 @@ def test_what_only_resembles_a_service_link_is_unknown(name: str) -> None:
     assert name in refused({name: "9400"})
 
 
+@pytest.mark.parametrize("name", ["GROUP_ID", "TOPICS", "SINK_AUTHORIZATION", "KAFKA_CLIENT_ID", "GROUP_ID_FILE"])
+def test_what_is_not_utf8_is_said(name: str) -> None:
+    assert f"TIDEGATE_{name} is not UTF-8" in refused({f"TIDEGATE_{name}": "a\udcff"}), "as os.environ has it"
+
+
 # ---- files ----
 
 

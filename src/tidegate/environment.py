@@ -101,6 +101,11 @@ def _take(
     text = environ[variable]
     if not text:
         return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        reading.problems.append(Problem(variable, "is not UTF-8 text", "Write its value in UTF-8."))
+        return
     if key in into:
         reading.problems.append(
             Problem(variable, f"and {into[key].variable} are both set", "Set one of them; which should win is a guess.")
