@@ -18,7 +18,7 @@ MODE := $(if $(filter-out 0,$(TIDEGATE_DEBUG)),debug,release)
 NATIVE := $(wildcard src/tidegate/core/*.pyx src/tidegate/core/*.pxd csrc/*.c csrc/*.h) setup.py
 ASAN := build/asan
 SANITIZERS := address,undefined
-BENCH_JSON ?= build/bench/micro.json
+BENCH_DIR ?= build/bench
 
 # $(call quietly,what,commands): one line, and the commands' output only if they fail.
 define quietly
@@ -26,9 +26,9 @@ define quietly
 if ! ( $(2) ) >build/build.log 2>&1; then tail -n 80 build/build.log >&2; echo "Failed: $(1). All of it: build/build.log" >&2; exit 1; fi
 endef
 
-.PHONY: help run test build debug asan ctest fuzz bench lint format settings metrics lock clean
+.PHONY: help run test build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
 run: build ## a surge on this machine; with TIDEGATE_KAFKA_BOOTSTRAP_SERVERS set: the sidecar
 	@exec $(BIN)/tidegate $(if $(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS)$(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS_FILE),run,demo) $(ARGS)
@@ -56,9 +56,15 @@ ctest: ## the C tests
 fuzz: ## the C fuzz targets; SECONDS=60 for longer
 	@$(MAKE) -C csrc fuzz $(if $(SECONDS),SECONDS=$(SECONDS))
 
-bench: build $(VENV)/.dev ## benchmarks of the parts; results as JSON in BENCH_JSON
-	@mkdir -p $(dir $(BENCH_JSON))
-	@exec $(BIN)/python -m pytest benchmarks/micro -o python_files='bench_*.py' --benchmark-only --benchmark-json=$(BENCH_JSON) $(ARGS)
+bench: bench-micro bench-e2e ## all benchmarks; results as JSON in BENCH_DIR; BRIEF=1 only shows that they run
+
+bench-micro: build $(VENV)/.dev ## benchmarks of the parts
+	@mkdir -p $(BENCH_DIR)
+	@exec $(BIN)/python -m pytest benchmarks/micro -o python_files='bench_*.py' --benchmark-only --benchmark-json=$(BENCH_DIR)/micro.json \
+		$(if $(BRIEF),-q --benchmark-min-rounds=3 --benchmark-max-time=0.2) $(ARGS)
+
+bench-e2e: build $(VENV)/.dev ## end to end on a real Kafka, beside its peers (Java 17 and Maven)
+	@exec $(BIN)/python -m benchmarks.e2e all --out $(BENCH_DIR) $(if $(BRIEF),--records 200000 --reps 1 --seconds 3) $(ARGS)
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
 	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
@@ -120,4 +126,5 @@ $(VENV)/.installed: pyproject.toml setup.py $(VENV)/.run
 # build_ext only looks at dates, so a change of mode has to force it.
 build/.$(MODE): $(VENV)/.installed $(NATIVE)
 	$(call quietly,Compiling the native core ($(MODE)),$(BIN)/python setup.py -q build_ext --inplace $(if $(wildcard build/.$(if $(filter debug,$(MODE)),release,debug))$(filter debug,$(MODE)),--force))
+	@$(BIN)/python -m compileall -q src/tidegate  # where nothing may be written at run time, each start would compile
 	@rm -f build/.release build/.debug; touch $@

@@ -95,8 +95,10 @@ def push_contenders(sink: str) -> list[Contender]:
     ]
 
 
-def main(what: str, bootstrap: str, options: argparse.Namespace, added: list[Contender], only: list[str]) -> None:
-    """Fills a topic unless one is named, runs all contenders, reports."""
+def main(
+    what: str, bootstrap: str, options: argparse.Namespace, added: list[Contender], only: list[str], out: Path | None
+) -> str:
+    """Fills a topic unless one is named, runs all contenders, reports. Returns the topic."""
     topic = options.topic
     if topic is None:
         topic = f"bench-{uuid.uuid4().hex[:8]}"
@@ -118,4 +120,5 @@ def main(what: str, bootstrap: str, options: argparse.Namespace, added: list[Con
         counted = json.loads(urllib.request.urlopen(url).read())
     title = f"{what}: {options.records} events of about 266 bytes, {events.PARTITIONS} partitions, lz4"
     floor = "raw C loop" if what == "drain" else "confluent-kafka + aiohttp"
-    report(title, rows, floor, {"app": counted}, options.out)
+    report(title, rows, floor, {"app": counted}, out)
+    return topic

@@ -2,17 +2,20 @@
 
 A contender is one command. It gets BOOTSTRAP TOPIC GROUP RECORDS SINK BATCH CONCURRENCY in its environment, and
 prints as its last line of stdout a JSON object with ``n`` (or ``records``) and ``seconds``, first record to last.
-CPU and memory are taken from wait4(2), so they count the whole process for everyone alike.
+CPU is taken from wait4(2) and memory from /proc, so they count the whole process for everyone alike.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -47,6 +50,22 @@ def tidegate(name: str, sink: str, **settings: str) -> Contender:
     return Contender(name, TIDEGATE, env)
 
 
+class PeakMemory(threading.Thread):
+    """Follows a process's VmHWM until it ends. wait4's ru_maxrss would not do: exec carries over the parent's."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self._path = Path(f"/proc/{pid}/status")
+        self.kib = 0
+        self.start()
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError):
+            while found := re.search(r"VmHWM:\s+(\d+)", self._path.read_text()):
+                self.kib = int(found[1])
+                time.sleep(0.02)
+
+
 def run(contender: Contender, values: dict[str, str], timeout: float) -> dict[str, Any]:
     """One run in a consumer group of its own. Raises RuntimeError when it fails or counts wrong."""
     values = {**values, "group": f"bench-{contender.name}-{uuid.uuid4().hex[:8]}"}
@@ -57,13 +76,14 @@ def run(contender: Contender, values: dict[str, str], timeout: float) -> dict[st
     begun = time.monotonic()
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    killer = subprocess.Popen(["sleep", str(timeout)])
+    memory = PeakMemory(process.pid)
+    killer = threading.Timer(timeout, process.kill)
+    killer.start()
     try:
         output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
     finally:
-        killer.kill()
-        killer.wait()
+        killer.cancel()
     process.returncode = os.waitstatus_to_exitcode(status)
     lines = output.strip().splitlines()
     if process.returncode or not lines:
@@ -79,7 +99,7 @@ def run(contender: Contender, values: dict[str, str], timeout: float) -> dict[st
         "seconds": seconds,
         "records_per_second": n / seconds,
         "cpu_us_per_record": cpu * 1e6 / n,
-        "peak_rss_mib": usage.ru_maxrss / 1024,
+        "peak_rss_mib": memory.kib / 1024,
         "whole_seconds": time.monotonic() - begun,
         "load_average": os.getloadavg()[0],
     }
@@ -153,7 +173,6 @@ def report(title: str, rows: list[dict[str, Any]], floor: str, more: dict[str, A
             f"{row['peak_rss_mib']:7.0f}"
         )
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(
             json.dumps({"title": title, "machine": machine(), **more, "medians": table, "rows": rows}, indent=1) + "\n"
         )
