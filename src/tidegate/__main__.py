@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 
-from tidegate import streams
+from tidegate import allocator, streams
 
 
 def main() -> int:
     """Run the command line; returns the exit code: 0 clean, 2 bad configuration, samples or usage, 1 otherwise."""
+    running = sys.argv[1:2] == ["run"]
+    if running:
+        allocator.begin_again()
     streams.complete()
     try:
-        code = _command()
+        code = _command(running)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except OSError:
@@ -28,7 +31,7 @@ def main() -> int:
     return code or 1
 
 
-def _command() -> int:
+def _command(running: bool) -> int:
     if sys.argv[1:] == ["--version"]:  # before the imports below, which cost more than the answer
         from tidegate import __version__
 
@@ -37,10 +40,11 @@ def _command() -> int:
 
     from tidegate.errors import TidegateError
 
-    if sys.argv[1:2] == ["run"]:
-        # Asked to stop before anything was read: a clean end. The sidecar's own handlers take over from this one.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        if running:
+            # Asked to stop before anything was read: a clean end. The sidecar's own handlers take over from this one.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            allocator.catch_up()
         from tidegate.cli import app
 
         app()

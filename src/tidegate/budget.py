@@ -40,9 +40,9 @@ class Budget:
         return cls(total=total, prefetch=prefetch, rings=rings, in_flight=total - prefetch - rings)
 
     def sending(self, batch_max_bytes: int) -> int:
-        """Bytes of bodies that may be in flight at once: one batch's room is kept for the one that is being built,
-        because only then is it known whether it fits."""
-        return max(self.in_flight - batch_max_bytes, self.in_flight // 2)
+        """Bytes of bodies that may be in flight at once. The room of two batches is kept: for the one being built,
+        because only then is it known whether it fits, and for one that was found not to."""
+        return max(self.in_flight - 2 * batch_max_bytes, self.in_flight // 2)
 
     @property
     def ring_minimum(self) -> int:

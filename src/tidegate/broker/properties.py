@@ -80,8 +80,8 @@ def check(settings: Settings) -> None:
 def _fetch_limits(prefetch_bytes: int, given: dict[str, str]) -> dict[str, str]:
     """Limits that librdkafka wants in order: message.max ≤ fetch.max ≤ receive.max − 512."""
     message_max = int(given.get("message.max.bytes", _MESSAGE_MAX_BYTES))
-    # One response is in hand beyond the queues' limits: a third of the prefetch budget at most, where records allow it.
-    fetch_max = max(message_max, min(_FETCH_MAX_BYTES, prefetch_bytes // 3))
+    # One response is in hand beyond the queues' limits: a quarter of the prefetch budget at most, where records allow.
+    fetch_max = max(message_max, min(_FETCH_MAX_BYTES, prefetch_bytes // 4))
     fetch_max = int(given.get("fetch.max.bytes", fetch_max))
     limits = {"fetch.max.bytes": str(fetch_max)}
     if fetch_max + _RESPONSE_OVERHEAD_BYTES > _RECEIVE_MESSAGE_MAX_BYTES:

@@ -10,7 +10,8 @@ from tidegate.core.ring cimport Rings, tg_record
 from tidegate.core.rules cimport RuleTable, tg_header, tg_verdict
 
 cdef enum:
-    TG_CARRY = 1000              # messages taken from a lane at once
+    TG_CARRY = 1000              # messages taken from a lane at once, at most
+    TG_CARRY_BYTES = 1 << 20     # and so many bytes, by the size of the last ones: librdkafka's queue refills behind it
     TG_HEADERS = 32              # room for headers at first; it grows
     TG_PROBE = 4096              # one in so many records without headers is asked for them all the same
 
@@ -34,6 +35,7 @@ cdef struct tg_lane:
     uint32_t resets              # slots whose position was out of range
     uint32_t carry_at
     uint32_t carry_len
+    uint32_t carry_max           # messages to take next
     tg_slot **slots              # by partition
     int32_t slot_room
     rd_kafka_message_t **carry   # taken from the queue, not yet in a ring; at most one batch

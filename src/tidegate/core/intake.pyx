@@ -91,7 +91,7 @@ cdef class Intake:
         if lane.carry is NULL:
             free(lane)
             return NULL
-        lane.number, lane.handle = number, handle
+        lane.number, lane.handle, lane.carry_max = number, handle, 16
         lane.topic_class, lane.topic_rule = decided if decided is not None else (-1, -1)
         self.lanes[self.lane_count] = lane
         self.lane_count += 1
@@ -173,11 +173,12 @@ cdef class Intake:
     cdef int read(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
         """Takes one batch from the lane's queue, or goes on with the carry. Returns the messages dealt with."""
         cdef ssize_t got
+        cdef size_t bytes = 0
         cdef uint32_t i, first, done
         cdef rd_kafka_message_t *ahead
         cdef const uint8_t *payload
         if lane.carry_at == lane.carry_len:
-            got = self.rk.consume_batch_queue(lane.queue, 0, lane.carry, TG_CARRY)
+            got = self.rk.consume_batch_queue(lane.queue, 0, lane.carry, lane.carry_max)
             lane.carry_at = 0
             lane.carry_len = <uint32_t>got if got > 0 else 0
         first = lane.carry_at
@@ -196,6 +197,7 @@ cdef class Intake:
                 tg_prefetch(payload + 256)
             if not self._take(lane, lane.carry[i], now_ns):
                 break
+            bytes += lane.carry[i].len
             i += 1
         # All at once, not one by one: librdkafka's thread allocates what is freed here, and two threads that take
         # turns at one arena's lock spend a fifth of their time in the kernel.
@@ -204,6 +206,7 @@ cdef class Intake:
         lane.carry_at = i
         if i != first:
             self.rings.publish()
+            lane.carry_max = <uint32_t>min(<size_t>TG_CARRY, 1 + TG_CARRY_BYTES // (1 + bytes // (i - first)))
         return <int>(i - first)
 
     cdef bint _take(self, tg_lane *lane, rd_kafka_message_t *message, int64_t now_ns) noexcept nogil:
