@@ -26,7 +26,7 @@ from tidegate.broker.topics import count_lanes
 from tidegate.classification import rule_table
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
-from tidegate.core.process import tune_allocator
+from tidegate.core.process import name_thread, tune_allocator
 from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
@@ -58,6 +58,7 @@ def run(settings: Settings, *, until_end: bool = False, summary: bool = False) -
     Raises:
         TidegateError: the configuration cannot work, or Kafka or the sink is beyond waiting for.
     """
+    name_thread("tidegate")  # begun anew, the process would show as python
     tune_allocator()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sidecar = Sidecar(settings, until_end=until_end)
