@@ -15,6 +15,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import orjson
@@ -22,7 +23,7 @@ import structlog
 import uvloop
 
 from tidegate.broker.properties import consumer_properties
-from tidegate.broker.topics import count_lanes
+from tidegate.broker.topics import count_lanes, nothing_there
 from tidegate.classification import rule_table
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
@@ -49,6 +50,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 END_CHECK_SECONDS = 0.05
 WHOLE_ASSIGNMENT_SECONDS = 0.5  # without a change, and there is nothing more to come
 EMPTY_ASSIGNMENT_SECONDS = 5.0
+NOTHING_THERE_SECONDS = 10.0  # without any assignment, and the broker is asked whether there are such topics
 JOIN_SECONDS = 8.0  # beyond the reader's own deadline for leaving the group
 
 
@@ -167,7 +169,7 @@ class Sidecar:
                 [task for task in (delivering, stopping, ending) if task is not None],
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            return await self._finish(delivering)
+            return await self._finish(delivering, ending)
         finally:
             for task in (stopping, ending):
                 if task is not None:
@@ -183,14 +185,16 @@ class Sidecar:
                 log.error("the Kafka client did not close in time; leaving without it")
                 self._leave(1)
 
-    async def _finish(self, delivering: asyncio.Task[None]) -> int:
+    async def _finish(self, delivering: asyncio.Task[None], ending: asyncio.Task[None] | None) -> int:
         """Stops reading, drains, commits and leaves the group."""
         if self.ops is not None:
             self.ops.ready = False
         self.reader.stand()
         failure: BaseException | None = delivering.exception() if delivering.done() else None
         drained = False
-        if failure is None:
+        if failure is None and ending is not None and ending.done():
+            failure = ending.exception()
+        if not delivering.done():
             drained = await self.delivery.drain(self._settings.drain_seconds)
             with contextlib.suppress(asyncio.CancelledError):
                 await delivering
@@ -210,9 +214,13 @@ class Sidecar:
 
     async def _wait_for_end(self) -> None:
         """Returns when every assigned partition is settled up to the end it had when it was assigned."""
+        asked_at = time.monotonic()
         while True:
             age = self.reader.assignment_age
             partitions = self.ledger.partitions()
+            if age is None and not partitions and time.monotonic() - asked_at > NOTHING_THERE_SECONDS:
+                await self._refuse_nothing()
+                asked_at = time.monotonic()
             # A first assignment can be empty or partial, until the client has met the topics and the group its rest.
             if (
                 age is not None
@@ -221,6 +229,18 @@ class Sidecar:
             ):
                 return
             await asyncio.sleep(END_CHECK_SECONDS)
+
+    async def _refuse_nothing(self) -> None:
+        """Raises BrokerError where there is no topic to read, and so no end to reach."""
+        settings = self._settings
+        properties = consumer_properties(settings, lanes=1)
+        loop = asyncio.get_running_loop()
+        if await loop.run_in_executor(None, nothing_there, settings.topics, properties):
+            raise BrokerError(
+                f"there is nothing to read to its end: the brokers know no topic {' or '.join(settings.topics)}",
+                code="no-topic",
+                hint="Create it, correct TIDEGATE_TOPICS, or run without --until-end to wait for it.",
+            )
 
     def _on_notify(self) -> None:
         self.reader.arm()

@@ -85,3 +85,10 @@ def test_to_standard_output(broker: Broker, scenes: Scenes, form: str) -> None:
         assert sum(line.count('"event_type"') for line in lines) == 500
         assert all(line.startswith("[") and line.endswith("]") for line in lines)
     assert scene.committed() == scene.ends()
+
+
+@pytest.mark.parametrize("topics", ["no.such.topic", "^no\\.such\\..*"])
+def test_nothing_there_to_read_is_an_error_that_says_so(broker: Broker, scenes: Scenes, topics: str) -> None:
+    sidecar = scenes(broker).sidecar("--until-end", topics=topics)
+    assert sidecar.wait(30) == 1
+    assert "know no topic" in sidecar.stderr

@@ -24,6 +24,24 @@ def count_lanes(topics: Sequence[str], properties: Mapping[str, str]) -> int:
     names = len(topics) - len(patterns)
     if not patterns:
         return max(1, names)
+    known = _known(properties)
+    if known is None:
+        return names + ASSUMED_MATCHES
+    matched = {topic for topic in known for pattern in patterns if _matches(pattern, topic)}
+    return max(1, names + len(matched))
+
+
+def nothing_there(topics: Sequence[str], properties: Mapping[str, str]) -> bool:
+    """Whether the broker says that none of the topics exists, and that no expression matches one; False: it does not
+    answer. Arguments as for `count_lanes`."""
+    known = _known(properties)
+    return known is not None and not any(
+        _matches(topic, one) if topic.startswith("^") else topic == one for topic in topics for one in known
+    )
+
+
+def _known(properties: Mapping[str, str]) -> list[str] | None:
+    """All topics that this client may see; None: no answer."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient  # costs 100 ms, so only for those who need it
 
@@ -32,11 +50,9 @@ def count_lanes(topics: Sequence[str], properties: Mapping[str, str]) -> int:
     }
     connection["log_level"] = 0  # it would write to stderr by itself; the consumer tells the same in the log
     try:
-        known = AdminClient(connection).list_topics(timeout=ASK_SECONDS).topics
+        return list(AdminClient(connection).list_topics(timeout=ASK_SECONDS).topics)
     except KafkaException:
-        return names + ASSUMED_MATCHES
-    matched = {topic for topic in known for pattern in patterns if _matches(pattern, topic)}
-    return max(1, names + len(matched))
+        return None
 
 
 def _matches(pattern: str, topic: str) -> bool:
