@@ -26,7 +26,7 @@ RAW_PROPERTIES = (
     "queued.min.messages=100000",
     "queued.max.messages.kbytes=9830",
     "fetch.message.max.bytes=262144",
-    "fetch.max.bytes=8388608",
+    "fetch.max.bytes=6291456",
     "enable.auto.commit=false",
     "partition.assignment.strategy=cooperative-sticky",
 )

@@ -30,7 +30,7 @@ def test_the_defaults_are_the_decided_ones() -> None:
         "queued.max.messages.kbytes": str(24 * 1024 * 4 // 10),
         "fetch.message.max.bytes": "262144",
         "fetch.min.bytes": "1",
-        "fetch.max.bytes": "8388608",
+        "fetch.max.bytes": "6291456",
         "enable.auto.offset.store": "false",
         "enable.auto.commit": "true",
         "auto.commit.interval.ms": "1000",
