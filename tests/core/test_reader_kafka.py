@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import random
 import time
 from collections import Counter
 from itertools import count, pairwise
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from member import Member, properties
 
@@ -155,3 +157,27 @@ def test_records_of_a_mebibyte_and_one_that_is_larger_than_a_fetch(kafka: str) -
     with Member([(made, [topic])], rings=48 << 20) as member:
         member.deliver_count(4, 40)
         assert b"".join(member.bodies).splitlines() == values
+
+
+@pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
+def test_records_with_headers_and_without_side_by_side(kafka: str, codec: str) -> None:
+    """Whether a record has headers is seen without asking librdkafka (ADR 5): none is missed, and it is in use."""
+    topic, group = fresh(kafka)
+    dice = random.Random(codec)
+    sent: list[dict[str, str]] = []
+    producer = Producer({"bootstrap.servers": kafka, "compression.type": codec, "linger.ms": 5})
+    for n in range(2000):
+        headers = {f"h{i}": "x" * dice.randrange(9) for i in range(dice.choice((0, 0, 0, 1, 3, 40)))}
+        value = dice.choice((b"", None, b"0", b'{"n":%d}' % n, b'"' + b"\xc3\xa9" * 100 + b'"'))
+        sent.append(headers)
+        producer.produce(topic, value, b"k", headers=list(headers.items()), partition=0)
+    assert producer.flush(20) == 0
+    with Member([(properties(kafka, group), [topic])], format="envelope") as member:
+        member.deliver_count(2000)
+        lines = {
+            int(line["id"].rpartition("/")[2]): line for line in map(json.loads, b"".join(member.bodies).splitlines())
+        }
+        seen, in_use = member.reader.headerless
+    assert [lines[offset]["headers"] for offset in range(2000)] == sent
+    assert in_use
+    assert 0.2 * 2000 < seen < 2000

@@ -29,7 +29,6 @@ _PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "num.network.threads": "2",
     "num.io.threads": "3",
@@ -62,7 +61,8 @@ _PROPERTIES = {
 class KafkaServer:
     """One broker on one data directory, on ports that it keeps over restarts.
 
-    ``properties`` are added to ``server.properties``; ``jvm_options`` follow the defaults. Without ``data_dir`` the
+    ``properties`` are added to ``server.properties``; ``jvm_options`` follow the defaults. ``listeners`` are more of
+    them beside the plain one, security protocol to port on 127.0.0.1; their settings are among ``properties``. Without ``data_dir`` the
     data lives in a temporary directory that ``close`` removes. A process that is killed takes its broker with it.
     Raises KafkaUnavailableError without Java or Maven, RuntimeError with the end of the log where it does not start.
     """
@@ -73,6 +73,7 @@ class KafkaServer:
         *,
         heap_mb: int = 320,
         properties: Mapping[str, str] | None = None,
+        listeners: Mapping[str, int] | None = None,
         jvm_options: Sequence[str] = ("-XX:TieredStopAtLevel=1",),  # for a run of minutes the cheap compiler wins
     ) -> None:
         self._jars = install.jars()
@@ -84,6 +85,7 @@ class KafkaServer:
         self._java += [*jvm_options, f"-Dlog4j2.configurationFile={install.HERE / 'log4j2.properties'}"]
         self._java += ["-cp", f"{self._jars}/*"]
         self._more = dict(properties or {})
+        self._listeners = dict(listeners or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._port = 0
@@ -156,9 +158,12 @@ class KafkaServer:
 
     def _format(self) -> None:
         self._port, controller = free_ports(2)
+        clients = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self._clients())
+        protocols = ",".join(f"{name}:{name}" for name, _ in self._clients())
         listeners = {
-            "listeners": f"PLAINTEXT://127.0.0.1:{self._port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self._port}",
+            "listeners": f"{clients},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": clients,
+            "listener.security.protocol.map": f"{protocols},CONTROLLER:PLAINTEXT",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "log.dirs": str(self.data_dir / "data"),
         }
@@ -170,6 +175,9 @@ class KafkaServer:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         if done.returncode:
             raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
+
+    def _clients(self) -> list[tuple[str, int]]:
+        return [("PLAINTEXT", self._port), *self._listeners.items()]
 
     def _run(self, deadline: float) -> None:
         self._log = open(self.log_path, "wb")  # noqa: SIM115 - the broker writes to it until it ends

@@ -73,5 +73,7 @@ class Reader:
     @property
     def stale(self) -> int:
         """Messages that arrived for partitions which were no longer ours."""
+    @property
+    def headerless(self) -> tuple[int, bool]: ...
     def lanes(self) -> list[tuple[str, str, int, float, int, float, float]]:
         """``(topic, hold reason, class index, seconds of this hold, holds, seconds held by ring, by span)``."""

@@ -271,6 +271,11 @@ cdef class Reader:
         """Messages that arrived for partitions which were no longer ours."""
         return self.intake.stale
 
+    @property
+    def headerless(self) -> tuple:
+        """``(records that were taken to have no headers without asking librdkafka, whether this is in use)``."""
+        return self.intake.headerless, self.intake.peek
+
     def lanes(self) -> list:
         """As Intake.report."""
         return self.intake.report(clock_ns())
