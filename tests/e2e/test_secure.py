@@ -23,7 +23,7 @@ from harness.ports import free_ports
 from harness.scene import Scene, event_class
 from harness.sidecar import Sidecar
 
-USER, PASSWORD = "shop", "correct horse battery staple"  # noqa: S105
+USER, PASSWORD = "shop", "correct horse battery staple"
 
 pytestmark = pytest.mark.kafka
 

@@ -62,8 +62,9 @@ class KafkaServer:
     """One broker on one data directory, on ports that it keeps over restarts.
 
     ``properties`` are added to ``server.properties``; ``jvm_options`` follow the defaults. ``listeners`` are more of
-    them beside the plain one, security protocol to port on 127.0.0.1; their settings are among ``properties``. Without ``data_dir`` the
-    data lives in a temporary directory that ``close`` removes. A process that is killed takes its broker with it.
+    them beside the plain one, security protocol to port on 127.0.0.1, with their settings among ``properties``.
+    Without ``data_dir`` the data lives in a temporary directory that ``close`` removes. A process that is killed takes
+    its broker with it.
     Raises KafkaUnavailableError without Java or Maven, RuntimeError with the end of the log where it does not start.
     """
 

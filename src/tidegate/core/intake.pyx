@@ -339,8 +339,8 @@ cdef class Intake:
         in the fetched batch. That is its habit and no promise of its: one answer in TG_PROBE is checked, and a wrong
         one ends the use of this."""
         cdef rd_kafka_headers_t *all = NULL
-        if not self.peek or message.payload is NULL or self.rk.message_leader_epoch(message) < 0:
-            return False
+        if not self.peek or message.len == 0 or self.rk.message_leader_epoch(message) < 0:
+            return False  # an empty value is not handed out in place
         if (<const uint8_t *>message.payload)[message.len] != 0:
             return False
         self.headerless += 1
