@@ -59,10 +59,12 @@ def test_a_target_that_is_down_shows_and_fails_no_probe(scene: Scene) -> None:
     sidecar = scene.sidecar(sink_url=f"http://127.0.0.1:{port}/", ops_address=LOOPBACK)
     ops = ops_of(sidecar)
     sidecar.wait_until(lambda: total(ops.figures(), "tidegate_sink_state", state="down") == 1, what="target down")
+    polled = "tidegate_records_polled_total"
+    sidecar.wait_until(lambda: total(ops.figures(), polled) == 500, what="all read")
     figures = ops.figures()
     assert total(figures, "tidegate_sink_retries_total", reason="connect-refused") > 0
     held = total(figures, "tidegate_buffer_records") + total(figures, "tidegate_in_flight_records")
-    assert held == total(figures, "tidegate_records_polled_total") == 500
+    assert held == total(figures, polled) == 500
     assert set(figures["tidegate_conservation_error"].values()) == {0.0}
     assert ops.ask("/livez").status == ops.ask("/readyz").status == 200
 
@@ -70,7 +72,7 @@ def test_a_target_that_is_down_shows_and_fails_no_probe(scene: Scene) -> None:
     sidecar.terminate()
     sidecar.wait_until(lambda: ops.ask("/readyz").status == 503, what="not ready")
     assert ops.ask("/livez").status == 200
-    assert total(ops.figures(), "tidegate_records_polled_total") == 500
+    assert total(ops.figures(), polled) == 500
     assert sidecar.wait() == 0
 
 
