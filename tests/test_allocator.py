@@ -25,6 +25,7 @@ def start(**more: str) -> subprocess.Popen[bytes]:
         "TIDEGATE_TOPICS": "t",
         "TIDEGATE_SINK_URL": "blackhole:",
         "TIDEGATE_OPS_ADDRESS": "none",
+        "TIDEGATE_ADMIN_ADDRESS": "none",
         **more,
     }
     # pytest's own handlers and mask are not inherited; an ignored SIGINT of a job in the background would be.

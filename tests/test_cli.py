@@ -9,13 +9,17 @@ import pty
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 import tidegate
+from harness.ports import free_ports
 from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.config import VARIABLES
 
@@ -70,12 +74,22 @@ def test_the_console_script_is_the_same() -> None:
 def test_help_goes_to_stdout() -> None:
     done = tidegate_run("--help")
     assert done.returncode == 0
-    for command in ("run", "demo", "validate", "config"):
+    for command in ("run", "demo", "validate", "config", "health", "drain"):
         assert command in done.stdout
     assert "--until-end" in tidegate_run("run", "--help").stdout
 
 
-@pytest.mark.parametrize("arguments", [["rum"], ["run", "--no-such"], ["config", "--format", "xml"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["rum"],
+        ["run", "--no-such"],
+        ["config", "--format", "xml"],
+        ["health", "alive"],
+        ["health", "live", "ready"],
+        ["drain", "--timeout", "soon"],
+    ],
+)
 def test_wrong_usage_is_exit_2(arguments: list[str]) -> None:
     done = tidegate_run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
@@ -110,6 +124,65 @@ def test_an_unexpected_exception_is_exit_1_with_a_traceback() -> None:
     assert done.returncode == 1
     assert "RuntimeError: a bug" in done.stderr
     assert SECRET not in done.stderr.replace("password = 'geheim-2718'", ""), "no local variables"
+
+
+# ---- health and drain; with a sidecar: tests/ops/test_drain.py ----
+
+
+def test_health_imports_nothing_heavy() -> None:
+    code = "import sys; sys.argv[1:] = ['health']; from tidegate.__main__ import main; main(); print(*sys.modules)"
+    env = environment(OPS_ADDRESS=f"127.0.0.1:{free_ports(1)[0]}")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    answer, modules = done.stdout.splitlines()
+    assert answer.startswith("not live: no answer from 127.0.0.1:")
+    heavy = {"typer", "pydantic", "rich", "aiohttp", "confluent_kafka", "asyncio", "http.client", "tidegate.core.scan"}
+    assert not set(modules.split()) & heavy
+
+
+@pytest.mark.parametrize(("command", "variable"), [("health", "OPS_ADDRESS"), ("drain", "ADMIN_ADDRESS")])
+def test_asking_without_a_usable_address_is_exit_2(command: str, variable: str, tmp_path: Path) -> None:
+    for address, words in (
+        ("none", "is none: there is nobody to ask"),
+        ("9400", "is not an address"),
+        ("a:0", "port 0"),
+    ):
+        done = tidegate_run(command, **{variable: address})
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"TIDEGATE_{variable} " in done.stderr
+        assert words in done.stderr
+    port = free_ports(1)[0]
+    (tmp_path / "address").write_text(f"[::]:{port}\n")
+    done = tidegate_run(command, **{f"{variable}_FILE": str(tmp_path / "address")})
+    assert done.returncode == 1
+    assert f"no answer from [::1]:{port}: " in done.stdout
+    assert tidegate_run(command, **{f"{variable}_FILE": str(tmp_path / "none")}).returncode == 2
+
+
+def test_what_answers_is_not_tidegate() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def greet() -> None:
+            for _ in range(2):
+                connection, _ = other.accept()
+                connection.recv(1000)
+                connection.sendall(b"220 mail.example\r\n")
+                connection.close()
+
+        threading.Thread(target=greet, daemon=True).start()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        done = tidegate_run("health", OPS_ADDRESS=address)
+        assert (done.returncode, done.stdout.count("not tidegate")) == (1, 1)
+        done = tidegate_run("drain", ADMIN_ADDRESS=address)
+        assert (done.returncode, done.stdout.count("not tidegate")) == (1, 1)
+
+
+def test_nobody_is_waited_for_longer_than_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begun = time.monotonic()
+        done = tidegate_run("drain", "--timeout", "500ms", ADMIN_ADDRESS=f"127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - begun < 3
+    assert done.returncode == 1
+    assert re.fullmatch(r"not drained within 0\.5 s: 127\.0\.0\.1:\d+ does not answer\n", done.stdout)
 
 
 # ---- config ----
@@ -225,6 +298,7 @@ def test_a_run_without_standard_streams_runs() -> None:
             "TIDEGATE_TOPICS": "t",
             "TIDEGATE_SINK_URL": "blackhole:",
             "TIDEGATE_OPS_ADDRESS": "127.0.0.1:0",
+            "TIDEGATE_ADMIN_ADDRESS": "none",
         }
         command = f"exec {shlex.join([sys.executable, '-m', 'tidegate', 'run', '--until-end'])}"
         assert shell(f"{command} <&- 2>&-", TIDEGATE_GROUP_ID="one", **environ).returncode == 0
@@ -253,6 +327,7 @@ def test_validate_finds_what_librdkafka_would_refuse_at_the_start() -> None:
         "TOPICS": "t",
         "SINK_URL": "blackhole:",
         "OPS_ADDRESS": "none",
+        "ADMIN_ADDRESS": "none",
     }
     done = [tidegate_run(c, KAFKA_SECURITY_PROTOCOL="sasl_ssl", **settings) for c in ("validate", "run")]
     assert [one.returncode for one in done] == [2, 2]

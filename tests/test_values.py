@@ -79,6 +79,28 @@ def test_what_is_not_a_listener(text: str) -> None:
         values.parse_listener(text)
 
 
+@pytest.mark.parametrize("text", ["127.0.0.1:9401", "127.1.2.3:0", "[::1]:9401", "localhost:9401", "none"])
+def test_loopback(text: str) -> None:
+    assert values.check_loopback(text) == text
+
+
+@pytest.mark.parametrize("text", ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[fe80::1%eth0]:1", "localhost.:1", "pod:1"])
+def test_what_others_can_reach_is_not_loopback(text: str) -> None:
+    with pytest.raises(ValueError, match="not a loopback address"):
+        values.check_loopback(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("20", 20), ("20s", 20), (" 0.5s ", 0.5), ("500ms", 0.5), ("2m", 120)])
+def test_times(text: str, seconds: float) -> None:
+    assert values.parse_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1", "1h", "1e3", "20 s", "nan", "1_0"])
+def test_what_is_not_a_time(text: str) -> None:
+    with pytest.raises(ValueError, match="not a time"):
+        values.parse_seconds(text)
+
+
 @pytest.mark.parametrize(
     "url",
     ["http://app:8080/events?x=1", "https://app", "stdout:", "blackhole:", "http://[::1]:80/", "http://größe.de/"],

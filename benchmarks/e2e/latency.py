@@ -73,6 +73,7 @@ async def measure(bootstrap: str, seconds: float) -> dict[str, object]:
         "TIDEGATE_FORMAT": "envelope",  # it carries the timestamp
         "TIDEGATE_BATCH_LINGER_MS": "0",
         "TIDEGATE_OPS_ADDRESS": "none",
+        "TIDEGATE_ADMIN_ADDRESS": "none",
         "TIDEGATE_LOG_LEVEL": "warning",
     }
     # In a process of its own: it must not take the app's time.

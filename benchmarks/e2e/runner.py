@@ -44,6 +44,7 @@ def tidegate(name: str, sink: str, **settings: str) -> Contender:
         "TIDEGATE_GROUP_ID": "{group}",
         "TIDEGATE_SINK_URL": sink,
         "TIDEGATE_OPS_ADDRESS": "none",
+        "TIDEGATE_ADMIN_ADDRESS": "none",
         "TIDEGATE_LOG_LEVEL": "warning",
         **settings,
     }

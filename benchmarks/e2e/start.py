@@ -58,6 +58,7 @@ def first_event(bootstrap: str) -> tuple[float, float]:
         "TIDEGATE_GROUP_ID": topic,
         "TIDEGATE_SINK_URL": f"http://127.0.0.1:{server.server_port}/",
         "TIDEGATE_OPS_ADDRESS": "127.0.0.1:0",
+        "TIDEGATE_ADMIN_ADDRESS": "none",
         "TIDEGATE_LOG_LEVEL": "warning",
     }
     begun = time.monotonic()

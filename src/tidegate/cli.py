@@ -137,6 +137,41 @@ def config(
         print(config_show.as_env(configuration) if form is ConfigFormat.ENV else config_show.as_json(configuration))
 
 
+class Check(StrEnum):
+    """What `tidegate health` asks for."""
+
+    LIVE = "live"
+    READY = "ready"
+    DRAINED = "drained"
+
+
+@_typer.command()
+def health(check: Annotated[Check, typer.Argument(help="Which probe to ask.")] = Check.LIVE) -> None:
+    """Ask the sidecar beside this process for a probe; exit code 0 or 1. For probes by exec."""
+    from tidegate import probes
+
+    raise typer.Exit(probes.health(check.value))
+
+
+@_typer.command()
+def drain(
+    timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="To wait, such as 20s; plain numbers are seconds.")
+    ] = "30s",
+) -> None:
+    """Let the sidecar beside this process deliver, commit and leave the group; wait for it. For a pod's preStop.
+
+    It stays up, drained, until SIGTERM. Exit code 1: it was not over in time, or not everything was delivered.
+    """
+    from tidegate import probes, values
+
+    try:
+        seconds = values.parse_seconds(timeout)
+    except ValueError as error:
+        raise typer.BadParameter(f"{timeout} {error}", param_hint="--timeout") from None
+    raise typer.Exit(probes.drain(seconds))
+
+
 def _read(*, running: bool = False) -> Configuration:
     from tidegate.config import read
 

@@ -132,7 +132,13 @@ class Settings(BaseSettings):
     )
 
     ops_address: str = _setting(
-        "0.0.0.0:9400", "Operations", "host:port", "Probes and metrics; none switches them off."
+        values.OPS_ADDRESS, "Operations", "host:port", "Probes and metrics; none switches them off."
+    )
+    admin_address: str = _setting(
+        values.ADMIN_ADDRESS,
+        "Operations",
+        "host:port",
+        "Where `tidegate drain` asks; loopback addresses only, none switches it off.",
     )
     allocator: Literal["auto", "system"] = _setting(
         "auto", "Operations", "", "auto: mimalloc where it is installed, a fifth less CPU; system: the C library's."
@@ -197,6 +203,11 @@ class Settings(BaseSettings):
         values.parse_listener(value)
         return value
 
+    @field_validator("admin_address")
+    @classmethod
+    def _admin_address(cls, value: str) -> str:
+        return values.check_loopback(value)
+
     @property
     def budget(self) -> Budget:
         """How ``memory_bytes`` is divided."""
@@ -206,6 +217,11 @@ class Settings(BaseSettings):
     def ops_listener(self) -> tuple[str, int] | None:
         """``ops_address`` as (host, port); None when it is off."""
         return values.parse_listener(self.ops_address)
+
+    @property
+    def admin_listener(self) -> tuple[str, int] | None:
+        """``admin_address`` as (host, port); None when it is off."""
+        return values.parse_listener(self.admin_address)
 
     @property
     def rule_overrides(self) -> dict[str, tuple[str, ...] | None]:

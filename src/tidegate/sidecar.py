@@ -5,6 +5,12 @@
           └── stored offsets ◄── ledger ◄──────┘
 
 Start: sink, reader, delivery. End: stop reading, drain, store and commit, leave the group, exit.
+
+The end has two beginnings. SIGTERM drains and exits. `tidegate drain` (a pod's preStop) drains, and then the process
+stays until SIGTERM, because Kubernetes stops a sidecar's neighbours first and they may wait for `/drained`. It leaves
+the group as soon as it is drained: a member that reads no more would keep its partitions from everyone for the rest of
+the grace period, and leaving is what commits the last offsets for certain. Static members do not leave, by Kafka's
+rule; their partitions wait for the session to end or for the replica that takes their name.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -31,11 +38,14 @@ from tidegate.core.process import name_thread, tune_allocator
 from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
-from tidegate.errors import BrokerError
+from tidegate.errors import BrokerError, ConfigError
 from tidegate.notes import NoteLog
+from tidegate.ops.admin import AdminServer
+from tidegate.ops.drain import Drain
+from tidegate.ops.http import listen
 from tidegate.ops.logs import flush
 from tidegate.ops.metrics import Sources
-from tidegate.ops.server import OpsServer, listen
+from tidegate.ops.server import OpsServer
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
 from tidegate.summary import summary
@@ -92,13 +102,14 @@ class Sidecar:
     """One group member feeding one sink.
 
     Raises:
-        ConfigError: a rule, a Kafka property or the sink's URL is wrong, or the ops address cannot be had.
+        ConfigError: a rule, a Kafka property or the sink's URL is wrong, or an address cannot be had.
     """
 
     def __init__(self, settings: Settings, *, until_end: bool = False) -> None:
         self._settings = settings
         self._until_end = until_end
         self._stop = asyncio.Event()
+        self._drain_asked = asyncio.Event()
         self._signals = 0
         self._hung = False
         self._notes = NoteLog(log)
@@ -125,6 +136,7 @@ class Sidecar:
         )
         # Before the Kafka clients exist: an address in use ends the process here.
         ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
+        admin_socket = self._admin_socket(settings)
         self.reader = Reader(
             _subscriptions(settings, rules),
             rules,
@@ -142,10 +154,32 @@ class Sidecar:
             inflight_bytes=budget.sending(settings.batch_max_bytes),
             log=log,
         )
+        self.drain = Drain(self.dispatcher.states)
         self.ops: OpsServer | None = None
         if ops_socket is not None:
             sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats)
-            self.ops = OpsServer(ops_socket, heartbeat_age=lambda: self.reader.heartbeat_age, snapshot=sources.take)
+            self.ops = OpsServer(
+                ops_socket,
+                heartbeat_age=lambda: 0.0 if self.reader.ended else self.reader.heartbeat_age,
+                snapshot=sources.take,
+                drain=self.drain,
+            )
+        self.admin: AdminServer | None = None
+        if admin_socket is not None:
+            self.admin = AdminServer(admin_socket, begin=self._on_drain, drain=self.drain)
+
+    @staticmethod
+    def _admin_socket(settings: Settings) -> socket.socket | None:
+        if settings.admin_listener is None:
+            return None
+        try:
+            return listen(settings.admin_listener, "admin")
+        except ConfigError as error:
+            if "admin_address" in settings.model_fields_set:
+                raise
+            # Another sidecar on this host has the default address: no reason not to run.
+            log.warning("no admin listener, so `tidegate drain` cannot reach this process", reason=error.message)
+            return None
 
     async def run(self) -> int:
         """The whole life. Returns the exit code."""
@@ -158,49 +192,59 @@ class Sidecar:
         log.info("started", topics=list(self._settings.topics), group=self._settings.group_id, sink=self.sink.name)
         delivering = asyncio.create_task(self.delivery.run(), name="delivery")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
+        draining = asyncio.create_task(self._drain_asked.wait(), name="drain")
         ending = asyncio.create_task(self._wait_for_end(), name="end") if self._until_end else None
         try:
-            if self.ops is not None:
-                await self.ops.start()
+            for server in (self.ops, self.admin):
+                if server is not None:
+                    await server.start()
             # What is alive now stays alive: the collector need not look at it again.
             gc.collect()
             gc.freeze()
             await asyncio.wait(
-                [task for task in (delivering, stopping, ending) if task is not None],
+                [task for task in (delivering, stopping, draining, ending) if task is not None],
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            return await self._finish(delivering, ending)
+            await self._finish(delivering, ending)
+            if self._drain_asked.is_set() and not self._hung and not self._stop.is_set():
+                log.info("draining is over; waiting for SIGTERM", drained=self.drain.done)
+                await self._stop.wait()
+            log.info("stopped", drained=not self.drain.given_up)
+            return 0
         finally:
-            for task in (stopping, ending):
+            for task in (stopping, draining, ending):
                 if task is not None:
                     task.cancel()
             loop.remove_reader(self.reader.notify_fd)
             # The loop is about to give the signals back to their defaults, while the process still has to end cleanly.
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             await self.sink.close()
-            if self.ops is not None:
-                await self.ops.close()
+            for server in (self.ops, self.admin):
+                if server is not None:
+                    await server.close()
             if self._hung:
                 # librdkafka does not come back from closing; destroying it would hang for ever.
                 log.error("the Kafka client did not close in time; leaving without it")
                 self._leave(1)
 
-    async def _finish(self, delivering: asyncio.Task[None], ending: asyncio.Task[None] | None) -> int:
+    async def _finish(self, delivering: asyncio.Task[None], ending: asyncio.Task[None] | None) -> None:
         """Stops reading, drains, commits and leaves the group."""
         if self.ops is not None:
             self.ops.ready = False
         self.reader.stand()
+        self.drain.begin()
         failure: BaseException | None = delivering.exception() if delivering.done() else None
-        drained = False
         if failure is None and ending is not None and ending.done():
             failure = ending.exception()
+        discarded = self._discarded()
         if not delivering.done():
-            drained = await self.delivery.drain(self._settings.drain_seconds)
+            await self.delivery.drain(self._settings.drain_seconds)
             with contextlib.suppress(asyncio.CancelledError):
                 await delivering
-        given_up = self.dispatcher.discard_buffered()
-        if given_up or not drained:
-            log.warning("not everything was delivered; Kafka keeps the rest", records=given_up)
+        self.dispatcher.discard_buffered()
+        self.drain.give_up(self._discarded() - discarded)
+        if self.drain.given_up:
+            log.warning("not everything was delivered; Kafka keeps the rest", records=self.drain.given_up)
         self.reader.close()
         joined = await asyncio.get_running_loop().run_in_executor(None, self.reader.join, JOIN_SECONDS)
         self._on_notify()
@@ -209,8 +253,15 @@ class Sidecar:
             raise failure
         if self.reader.failed:
             raise BrokerError("the Kafka client cannot go on; the log says why")
-        log.info("stopped", drained=drained)
-        return 0
+        if joined:
+            if self.reader.uncommitted:
+                log.warning(
+                    "Kafka did not take the last offsets; what was delivered since the commit before comes again"
+                )
+            self.drain.end(committed=not self.reader.uncommitted)
+
+    def _discarded(self) -> int:
+        return sum(row["discarded"] for row in self.ledger.totals().values())
 
     async def _wait_for_end(self) -> None:
         """Returns when every assigned partition is settled up to the end it had when it was assigned."""
@@ -249,10 +300,16 @@ class Sidecar:
             self._stop.set()
         self.delivery.wake()
 
+    def _on_drain(self) -> None:
+        if not self._drain_asked.is_set() and not self._stop.is_set():
+            log.info("draining: no more reading, what is buffered is delivered")
+        self._drain_asked.set()
+
     def _on_signal(self, number: int) -> None:
         self._signals += 1
         if self._signals == 1:
-            log.info("stopping: no more reading, what is buffered is delivered", signal=signal.Signals(number).name)
+            rest = "" if self.drain.over else ": no more reading, what is buffered is delivered"
+            log.info(f"stopping{rest}", signal=signal.Signals(number).name)
             self._stop.set()
         else:
             log.warning("stopping at once", signal=signal.Signals(number).name)

@@ -19,7 +19,11 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _BOOTSTRAP = re.compile(r"(?:[A-Za-z_]+://)?(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _REG_EXTENDED = 1  # regex.h, the same in glibc, musl and macOS
 _REGEX_BYTES = 512  # for a regex_t: they need 64 at most
+_SECONDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m)?")
 MASK = "***"
+# Here, because the probes' commands need them and must not import the settings, which take longer than the answer.
+OPS_ADDRESS = "0.0.0.0:9400"
+ADMIN_ADDRESS = "127.0.0.1:9401"
 HTTP_SCHEMES = ("http", "https")
 LOCAL_SCHEMES = ("stdout", "blackhole")
 
@@ -104,6 +108,28 @@ def parse_listener(text: str) -> tuple[str, int] | None:
     if re.search(r"[:\[\]]", host):
         raise ValueError("is not an address: write host:port, an IPv6 host in brackets, such as [::1]:9400")
     return host, int(port)
+
+
+def check_loopback(text: str) -> str:
+    """A listener's address, or ``none``, that nobody outside this machine (or pod) can reach."""
+    import ipaddress
+
+    listener = parse_listener(text)
+    try:
+        local = listener is None or listener[0] == "localhost" or ipaddress.ip_address(listener[0]).is_loopback
+    except ValueError:
+        local = False  # a name resolves to whatever it likes
+    if not local:
+        raise ValueError("is not a loopback address: write 127.0.0.1:port, [::1]:port or localhost:port, or none")
+    return text
+
+
+def parse_seconds(text: str) -> float:
+    """``"20"``, ``"20s"``, ``"500ms"`` or ``"2m"`` → seconds."""
+    match = _SECONDS.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("is not a time: write it like 20s, or as a plain number of seconds")
+    return float(match[1]) * {"ms": 0.001, "m": 60.0}.get(match[2], 1.0)
 
 
 def check_sink_url(text: str) -> str:

@@ -80,6 +80,7 @@ class Scene:
             "sink_url": self.app.url,
             "group_protocol": self.protocol,
             "ops_address": "none",
+            "admin_address": "none",
             "log_format": "json",
             "drain_seconds": 2,
             "type_fields": "json:/event_type",

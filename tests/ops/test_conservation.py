@@ -27,6 +27,7 @@ def sidecar() -> Iterator[Sidecar]:
             "TIDEGATE_TOPICS": "shop.events",
             "TIDEGATE_SINK_URL": "blackhole:",
             "TIDEGATE_OPS_ADDRESS": "none",
+            "TIDEGATE_ADMIN_ADDRESS": "none",
             "TIDEGATE_BATCH_LINGER_MS": "0",
         }
         made = Sidecar(load(environment, running=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import re
 import socket
 import time
@@ -12,9 +13,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tidegate.errors import ConfigError
+from tidegate.ops.drain import Drain
 from tidegate.ops.guard import Limits
+from tidegate.ops.http import listen
 from tidegate.ops.metrics import Snapshot
-from tidegate.ops.server import OpsServer, listen
+from tidegate.ops.server import OpsServer
 
 from .conftest import Answer, Ops, parse
 from .snapshots import snapshot
@@ -29,10 +32,13 @@ class Server:
         self.age = 0.0
         self.taken = 0
         self.fault: Exception | None = None
+        self.states = {0: (0, 0, 0)}
+        self.drain = Drain(lambda: self.states)
         self.server = OpsServer(
             listen(("127.0.0.1", 0)),
             heartbeat_age=lambda: self.age,
             snapshot=self._take,
+            drain=self.drain,
             limits=LIMITS,
             cache_seconds=0.3,
         )
@@ -104,6 +110,34 @@ async def test_readyz_ends_where_stopping_begins(server: Server) -> None:
     server.server.ready = False
     assert (await server.ask("/readyz")).status == 503
     assert (await server.ask("/livez")).status == 200
+
+
+async def test_drained_tells_what_is_left(server: Server) -> None:
+    async def told() -> tuple[int, dict[str, object]]:
+        answer = await server.ask("/drained")
+        assert answer.headers["content-type"] == "application/json"
+        return answer.status, json.loads(answer.text)
+
+    empty = {"buffered_records": 0, "in_flight_records": 0, "given_up_records": 0}
+    assert await told() == (503, {"state": "reading", "seconds": 0.0} | empty)
+    server.states = {0: (3, 300, 2), 2: (5, 500, 0)}
+    server.drain.begin()
+    await asyncio.sleep(0.05)
+    status, report = await told()
+    assert (status, report["state"]) == (503, "draining")
+    assert (report["buffered_records"], report["in_flight_records"]) == (8, 2)
+    assert 0.05 <= float(str(report["seconds"])) < 5
+    server.states = {0: (0, 0, 0)}
+    server.drain.give_up(4)
+    server.drain.end()
+    first = await told()
+    assert (first[0], first[1]["state"], first[1]["given_up_records"]) == (200, "drained", 4)
+    await asyncio.sleep(0.02)
+    assert await told() == first  # the time it took stands
+    server.drain.end(committed=False)
+    status, report = await told()
+    assert (status, report["state"]) == (503, "uncommitted")
+    assert (await server.ask("/drained", "POST")).status == 405
 
 
 async def test_metrics_are_taken_once_for_many_who_ask_at_once(server: Server) -> None:
@@ -199,6 +233,12 @@ async def test_idle_connections_do_not_keep_a_probe_out(server: Server) -> None:
     assert time.monotonic() - begun < 0.3  # before any of them has run into its own time limit
     for _, writer in idle:
         writer.close()
+
+
+def test_the_limits_in_force() -> None:
+    """Those of the design; the tests above show with smaller ones that each of them holds."""
+    limits = Limits()
+    assert (limits.connections, limits.head_bytes, limits.head_seconds, limits.body_bytes) == (32, 8192, 5.0, 65536)
 
 
 async def test_closing_ends_connections_and_frees_the_port() -> None:

@@ -23,6 +23,7 @@ cdef class Handle:
     cdef int64_t assign_after_ns
     cdef int64_t revoke_until_ns
     cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
+    cdef int32_t commit_err              # of the last commit that was answered
     cdef bint closing
     cdef bint closed
     cdef bint failed

@@ -140,7 +140,10 @@ cdef class Handle:
                 self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
         elif kind == TG_RK_EVENT_OFFSET_COMMIT:
             err = self.rk.event_error(event)
-            if err and err != TG_RK_ERR_NO_OFFSET:
+            if err == TG_RK_ERR_NO_OFFSET:  # there was nothing to commit
+                return
+            self.commit_err = err
+            if err:
                 snprintf(words, sizeof(words), b"offset commit: %s", self.rk.err2str(err))
                 self.mailbox.put(NOTE_ERROR, err, 0, words)
         elif kind == TG_RK_EVENT_FETCH:

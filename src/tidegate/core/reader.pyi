@@ -68,6 +68,9 @@ class Reader:
     def assignment_age(self) -> float | None:
         """Seconds since the assignment last changed; None: a handle had none yet, or it is changing."""
     @property
+    def uncommitted(self) -> bool:
+        """The last commit that Kafka, or the client in its place, answered was a failure."""
+    @property
     def heartbeat_age(self) -> float:
         """Seconds since the thread began its last round."""
     @property

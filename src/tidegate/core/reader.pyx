@@ -262,6 +262,11 @@ cdef class Reader:
         return (clock_ns() - max(self._first.changed_ns, self._second.changed_ns)) / 1e9
 
     @property
+    def uncommitted(self) -> bool:
+        """The last commit that Kafka, or the client in its place, answered was a failure."""
+        return self._first.commit_err != 0 or self._second.commit_err != 0
+
+    @property
     def heartbeat_age(self) -> float:
         """Seconds since the thread began its last round."""
         return (clock_ns() - tg_load_i64(&self._beat_ns)) / 1e9

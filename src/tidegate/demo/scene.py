@@ -65,6 +65,7 @@ def sidecar_environment(environ: Mapping[str, str], servers: str, sink_url: str)
             "TIDEGATE_GROUP_ID": GROUP,
             "TIDEGATE_SINK_URL": sink_url,
             "TIDEGATE_OPS_ADDRESS": "127.0.0.1:0",
+            "TIDEGATE_ADMIN_ADDRESS": "none",
             "TIDEGATE_DRAIN_SECONDS": str(DRAIN_SECONDS),
             "TIDEGATE_LOG_FORMAT": "console",
             "TIDEGATE_KAFKA_FETCH_WAIT_MAX_MS": str(_EMBEDDED_FETCH_WAIT_MS),
