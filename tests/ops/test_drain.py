@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from harness.fixtures import Scenes, embedded_broker
@@ -186,3 +188,19 @@ def test_nobody_there(scene: Scene) -> None:
     assert (code, words) == (1, f"not drained: no answer from 127.0.0.1:{pod.ports[1]}: Connection refused")
     code, words = pod.command("health", "ready")
     assert (code, words) == (1, f"not ready: no answer from 127.0.0.1:{pod.ports[0]}: Connection refused")
+
+
+def test_two_sidecars_on_one_host(scene: Scene) -> None:
+    """The default address may be another sidecar's: a warning. One that was asked for must be had."""
+    settings = scene.settings(sink_url="blackhole:")
+    del settings["TIDEGATE_ADMIN_ADDRESS"]
+    with ExitStack() as stack:
+        with suppress(OSError):  # taken already: all the better
+            stack.enter_context(socket.create_server(("127.0.0.1", 9401)))
+        sidecar = stack.enter_context(Sidecar(settings, scene.directory, name="default").start())
+        sidecar.wait_log("no admin listener")
+        sidecar.wait_log('"started"')
+        sidecar.stop()
+        asked = scene.sidecar(sink_url="blackhole:", admin_address="127.0.0.1:9401", name="asked")
+        assert asked.wait(20) == 2
+    assert "TIDEGATE_ADMIN_ADDRESS: 127.0.0.1:9401 is in use" in asked.stderr
