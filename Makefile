@@ -26,7 +26,9 @@ define quietly
 if ! ( $(2) ) >build/build.log 2>&1; then tail -n 80 build/build.log >&2; echo "Failed: $(1). All of it: build/build.log" >&2; exit 1; fi
 endef
 
-.PHONY: help run test build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
+SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: help run test sim build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -38,6 +40,9 @@ test: build $(VENV)/.dev ## all tests; those on a real Kafka need Java 17 and Ma
 
 build: build/.$(MODE) ## .venv, locked dependencies, native core in place
 	@:
+
+sim: build $(VENV)/.dev ## simulated groups, faults by seed; SEEDS=10000 for longer, SEED=17 for one again
+	@cd tests && exec ../$(BIN)/python -m sim $(SIM) $(ARGS)
 
 debug: ## the native core with assertions and bounds checks (make test TIDEGATE_DEBUG=1 tests it)
 	@$(MAKE) build TIDEGATE_DEBUG=1

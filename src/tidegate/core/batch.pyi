@@ -39,4 +39,6 @@ class Batch:
         """The HTTP headers of the batch; the same object each time."""
     def ids(self) -> list[tuple[str, int, int]]:
         """``(topic, partition, offset)`` of each record in the order of the body, until the batch is settled."""
+    def test_runs(self) -> list[tuple[int, int, int, int]]:
+        """``(slot, first offset, records, missing before it)`` of each run."""
     def __len__(self) -> int: ...

@@ -157,5 +157,11 @@ cdef class Batch:
                 found.append((topic, partition, self.runs[i].first + j))
         return found
 
+    def test_runs(self) -> list:
+        """``(slot, first offset, records, missing before it)`` of each run."""
+        cdef uint32_t i
+        return [(self.runs[i].slot, self.runs[i].first, self.runs[i].count, self.runs[i].gap)
+                for i in range(self.run_count)]
+
     def __repr__(self):
         return f"<Batch {CLASS_LABELS[self.klass]} {self.records} records, {len(self.body)} bytes>"

@@ -31,7 +31,9 @@ cdef class Dispatcher:
     cdef int _reader_fd                       # written to when room was made for a held lane; -1: none
     cdef int32_t *_room_wanted                # the reader's flag
     cdef int64_t in_flight[TG_CLASSES]
+    cdef int64_t _test_now_ns                 # where a test stopped the clock; 0: it runs
 
+    cdef int64_t _now(self) noexcept nogil
     cdef tg_record *_head(self, int klass) noexcept nogil
     cdef int _ready(self, int classes, int64_t now_ns, int64_t *waited_ns) noexcept nogil
     cdef Batch _build(self, int klass, int64_t now_ns)

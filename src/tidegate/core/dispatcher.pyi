@@ -83,6 +83,8 @@ class Dispatcher:
         """Gives the batch up without acknowledging its offsets; its records. Raises ValueError as `settle`."""
     def discard_buffered(self) -> int:
         """Empties the rings without acknowledging. Returns the records."""
+    def test_clock(self, now_ns: int) -> None:
+        """For tests: it is this time until the next call; 0 lets the clock run again."""
     def states(self) -> dict[int, tuple[int, int, int]]:
         """``{class index: (buffered records, buffered bytes, records in flight)}``."""
     def conservation(self) -> tuple[int, ...]:

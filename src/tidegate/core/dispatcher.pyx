@@ -176,6 +176,9 @@ cdef class Dispatcher:
         self._room_wanted = wanted
         self._reader_fd = fd
 
+    cdef int64_t _now(self) noexcept nogil:
+        return self._test_now_ns if self._test_now_ns else monotonic_ns()
+
     cdef tg_record *_head(self, int klass) noexcept nogil:
         """The oldest record whose partition is still ours; what was revoked before it is discarded."""
         cdef tg_cursor at
@@ -218,7 +221,7 @@ cdef class Dispatcher:
             MemoryError: no room for the body; nothing was taken.
         """
         cdef int64_t waited_ns[TG_CLASSES]
-        cdef int64_t now_ns = monotonic_ns()
+        cdef int64_t now_ns = self._now()
         cdef int ready, klass
         cdef Batch batch
         with nogil:
@@ -344,7 +347,7 @@ cdef class Dispatcher:
     def due_in(self):
         """Seconds until something is due (0.0: now); None: the rings are empty."""
         cdef int64_t waited_ns[TG_CLASSES]
-        cdef int64_t now_ns = monotonic_ns()
+        cdef int64_t now_ns = self._now()
         cdef int64_t left, least = -1
         cdef int k
         if self._ready(15, now_ns, waited_ns):
@@ -384,7 +387,7 @@ cdef class Dispatcher:
                                        batch.runs[i].count, batch.runs[i].gap)
         self.in_flight[batch.klass] -= batch.records
         if disposition == TG_DELIVERED:
-            self.ledger.last_settled_ns = monotonic_ns()
+            self.ledger.last_settled_ns = self._now()
 
     def discard_buffered(self) -> int:
         """Empties the rings without acknowledging (shutdown past its deadline). Returns the records."""
@@ -401,6 +404,10 @@ cdef class Dispatcher:
                 self.rings.drop(k, record)
                 total += 1
         return total
+
+    def test_clock(self, int64_t now_ns) -> None:
+        """For tests: it is this time (ns, not 0) until the next call; 0 lets the clock run again."""
+        self._test_now_ns = now_ns
 
     def states(self) -> dict:
         """``{class index: (buffered records, buffered bytes, records in flight)}``."""

@@ -290,6 +290,15 @@ cdef class Ledger:
         self.lanes[slot.lane].polled[klass] += 1
         return gap
 
+    def test_skip(self, uint32_t number, int64_t offset):
+        """What the reader does before it looks for room: the gap, or None. `test_read` may follow, or not."""
+        cdef uint32_t gap
+        return gap if self.skip_to(self.slots[number], offset, &gap) else None
+
+    def test_acknowledge(self, uint32_t number, int64_t first, uint32_t count=1, uint32_t gap=0) -> None:
+        """Moves the offsets and no count: for faults that are planted."""
+        self.acknowledge(self.slots[number], first, count, gap)
+
     def test_end(self, uint32_t number, int64_t end) -> None:
         self.slots[number].end = end
         self.sweep_end(self.slots[number])
@@ -305,4 +314,4 @@ cdef class Ledger:
         """What stands in a slot."""
         cdef tg_slot *slot = self.slots[number]
         return {"state": slot.state, "next": slot.next, "frontier": slot.frontier, "read": slot.read,
-                "settled": slot.settled, "marked": slot.marked, "mapped": slot.map is not NULL}
+                "popped": slot.popped, "settled": slot.settled, "marked": slot.marked, "mapped": slot.map is not NULL}

@@ -46,3 +46,5 @@ class Rings:
         """``(records, bytes of values)`` published and not yet taken."""
     def room(self, klass: int) -> int:
         """Chunks that the class could still take."""
+    def test_room(self, klass: int, payload_bytes: int) -> bool:
+        """Whether a lane held by so large a record may go on."""

@@ -314,3 +314,7 @@ cdef class Rings:
     def room(self, int klass) -> int:
         """Chunks that the class could still take."""
         return self.room_chunks(klass)
+
+    def test_room(self, int klass, size_t payload_bytes) -> bool:
+        """`has_room`: whether a lane held by so large a record may go on."""
+        return self.has_room(klass, payload_bytes)

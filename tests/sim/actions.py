@@ -1,0 +1,87 @@
+"""What may happen: each action is one thing, anywhere, and says in a few words what it did ("" for nothing)."""
+
+from __future__ import annotations
+
+from sim.app import MOODS
+from sim.cluster import Cluster
+from sim.member import READING
+
+
+class Actions(Cluster):
+    def fetch(self) -> str:
+        if member := self.one():
+            self.rng.choice(member.clients).fetch(self.rng.randint(1, 30))
+        return ""
+
+    def read(self) -> str:
+        return f"{member.name} {what}" if (member := self.one()) and (what := member.reader_step()) else ""
+
+    def pump(self) -> str:
+        return f"{member.name} {what}" if (member := self.one()) and (what := member.pump()) else ""
+
+    def answer(self) -> str:
+        return self.app.step(self.now)
+
+    def append(self) -> str:
+        log = self.logs[self.rng.choice(self.partitions)]
+        klass, mixed, n = self.rng.randrange(4), self.rng.random() < 0.5, self.rng.randint(1, 25)
+        for _ in range(n):
+            log.append(self.rng.randrange(4) if mixed else klass, self.rng.randint(*self.sizes))
+        return f"{n} to {log.partition}, end {log.end}"
+
+    def commit(self) -> str:
+        if member := self.one():
+            self.rng.choice(member.clients).commit()
+        return ""
+
+    def mark(self) -> str:
+        log = self.logs[self.rng.choice(self.partitions)]
+        log.mark()
+        return f"{log.partition} ends at {log.end}"
+
+    def compact(self) -> str:
+        log = self.logs[self.rng.choice(self.partitions)]
+        return f"{log.compact(self.rng)} of {log.partition}"
+
+    def retain(self) -> str:
+        log = self.logs[self.rng.choice(self.partitions)]
+        log.retain(self.rng.randint(log.start, log.end))
+        return f"{log.partition} from {log.start}"
+
+    def mood(self) -> str:
+        self.app.mood = self.rng.choice(list(MOODS))
+        return self.app.mood
+
+    def rebalance(self) -> str:
+        self.group.rebalance()
+        return str({repr(p): m.name for p, m in self.group.target.items()})
+
+    def expel(self) -> str:
+        if not (member := self.one()):
+            return ""
+        client = self.rng.choice(member.clients)
+        self.group.expel(client)
+        return client.name
+
+    def crash(self) -> str:
+        if not (member := self.one()):
+            return ""
+        self.bury(member)
+        return member.name
+
+    def stop(self) -> str:
+        member = self.one()
+        if member is None or member.phase != READING:
+            return ""
+        member.stop()
+        return member.name
+
+    def jump(self) -> str:
+        """Nobody runs for a while: a stalled host."""
+        seconds = self.rng.choice((1.0, 3.0, 15.0, 70.0))
+        self.now += seconds
+        return f"{seconds} s"
+
+    def trouble(self) -> str:
+        self.group.troubled = not self.group.troubled
+        return str(self.group.troubled)

@@ -1,0 +1,174 @@
+"""intake.pyx in Python: lanes, and the way of a message into a ring. Each function names the one it mirrors.
+
+Left out: rules (a record brings its class), headers, and notes to the event loop.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sim.checks import Slot
+from sim.client import EOF, RESET, Client, Message
+from sim.kafka import Partition
+from tidegate.core.ledger import Ledger
+from tidegate.core.ring import Rings
+
+LIVE, CLOSING, DEAD, ORPHAN = 1, 2, 3, 4  # ledger.pxd
+FLOWING, HELD_RING, HELD_SPAN = 0, 1, 2  # intake.pxd
+
+
+@dataclass(eq=False)
+class Lane:
+    number: int
+    topic: str
+    client: Client
+    hold: int = FLOWING
+    hold_class: int = 0
+    hold_bytes: int = 0
+    holds: int = 0
+    resets: int = 0
+    slots: dict[int, Slot] = field(default_factory=dict)
+    carry: deque[Message] = field(default_factory=deque)
+
+
+class Intake:
+    def __init__(self, rings: Rings, ledger: Ledger, clock: Callable[[], float], carry_max: int, mutant: str) -> None:
+        self.rings, self.ledger, self.clock, self.carry_max, self.mutant = rings, ledger, clock, carry_max, mutant
+        self.lanes: dict[str, Lane] = {}
+        self.slots: dict[int, Slot] = {}  # by number: the newest with it
+        self.polled = [0, 0, 0, 0]
+        self.lost = self.stale = 0
+
+    def open(self, lane: Lane, partition: Partition, start: int) -> Slot:
+        """Ledger.open."""
+        slot = Slot(self.ledger.test_open(lane.number, partition.number, start), partition, start, stored=start)
+        self.slots[slot.number] = slot
+        return slot
+
+    def lane_of(self, client: Client, topic: str) -> Lane:
+        """lane_of, _new_lane."""
+        if topic not in self.lanes:
+            self.lanes[topic] = Lane(self.ledger.add_lane(topic), topic, client)
+        return self.lanes[topic]
+
+    def state(self, slot: Slot) -> int:
+        return self.ledger.test_slot(slot.number)["state"]
+
+    def forget(self, lane: Lane, partition: int) -> None:
+        """forget: drops what the carry holds of a partition."""
+        if self.mutant == "hold-lost" and lane.hold:
+            lane.carry.clear()  # planted: the hold ends with the rebalance, and what it held back is gone
+        kept = [message for message in lane.carry if message.partition.number != partition]
+        self.stale += len(lane.carry) - len(kept)
+        lane.carry = deque(kept)
+        lane.hold = FLOWING
+
+    # ── holding ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def released(self, lane: Lane) -> bool:
+        """released: ends the hold where its reason has gone."""
+        if lane.hold == FLOWING:
+            return True
+        if lane.hold == HELD_RING:
+            if not self.rings.test_room(lane.hold_class, lane.hold_bytes):
+                return False
+        elif lane.carry:
+            message = lane.carry[0]
+            slot = lane.slots.get(message.partition.number)
+            if slot is not None:
+                at = self.ledger.test_slot(slot.number)
+                if at["next"] != at["frontier"] and message.offset - at["frontier"] > self.ledger.span // 2:
+                    return False
+        lane.hold = FLOWING
+        return True
+
+    def _hold(self, lane: Lane, reason: int, klass: int) -> None:
+        lane.hold, lane.hold_class = reason, klass
+        lane.holds += 1
+
+    # ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, lane: Lane) -> int:
+        """read: one batch from the lane's queue, or on with the carry."""
+        if not lane.carry:
+            lane.carry.extend(lane.client.consume(lane.topic, self.carry_max))
+        done = 0
+        while lane.carry and self._take(lane, lane.carry[0]):
+            lane.carry.popleft()
+            done += 1
+        if done:
+            self.rings.show()
+        return done
+
+    def _take(self, lane: Lane, message: Message) -> bool:
+        """_take. False: the lane is held, and the message stays in the carry."""
+        if message.err:
+            self._trouble(lane, message)
+            return True
+        slot = lane.slots.get(message.partition.number)
+        if slot is None or (at := self.ledger.test_slot(slot.number))["state"] != LIVE:
+            self.stale += 1
+            return True
+        if message.offset < at["next"] or slot.reset_from >= 0:
+            found = self._rewound(lane, slot, message.offset)
+            if found is None:
+                return True
+            slot = found
+        gap = self.ledger.test_skip(slot.number, message.offset)
+        if gap is None:
+            self._hold(lane, HELD_SPAN, 0)
+            return False
+        if self.mutant == "gap-jump" and gap:
+            gap = message.offset - at["frontier"]  # planted: the missing offsets are taken from the frontier on
+        fits = self.rings.push(
+            message.klass,
+            message.value,
+            slot=slot.number,
+            offset=message.offset,
+            gap=gap,
+            read_ns=int(self.clock() * 1e9),
+            publish=False,
+        )
+        if not fits:
+            lane.hold_bytes = len(message.value)
+            self._hold(lane, HELD_RING, message.klass)
+            return False
+        self.ledger.test_read(slot.number, message.offset, message.klass)
+        self.polled[message.klass] += 1
+        slot.read(message.offset)
+        return True
+
+    def _rewound(self, lane: Lane, old: Slot, offset: int) -> Slot | None:
+        """_rewound: the first record after an offset reset, or one that was read before (None: drop it)."""
+        if old.reset_from < 0:
+            self.stale += 1
+            return None
+        position = self.ledger.test_slot(old.number)["next"]
+        if offset >= position:
+            self.lost += offset - position if position >= 0 else 0
+            old.reset_from, old.resetting = -1, False
+            return old
+        fresh = self.open(lane, old.partition, -1)
+        lane.slots[old.partition.number] = fresh
+        self.ledger.test_state(old.number, ORPHAN)
+        return fresh
+
+    def _trouble(self, lane: Lane, message: Message) -> None:
+        """_trouble: events among the messages."""
+        slot = lane.slots.get(message.partition.number)
+        if slot is None or (at := self.ledger.test_slot(slot.number))["state"] != LIVE:
+            return
+        if message.err == EOF:
+            if slot.reset_from >= 0:
+                found = self._rewound(lane, slot, message.offset)
+                if found is None:
+                    return
+                slot = found
+            slot.end = message.offset
+            self.ledger.test_end(slot.number, slot.end)
+        elif message.err == RESET:
+            slot.reset_from = max(at["next"], 0)
+            slot.resetting = False
+            lane.resets += 1

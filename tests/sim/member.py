@@ -1,0 +1,197 @@
+"""One process: the native parts, the mirrored reader taken apart into steps, and delivery without its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, cast
+
+from sim.app import App, Send
+from sim.checks import Checks, Slot
+from sim.client import Client
+from sim.handle import Handle
+from sim.intake import FLOWING, Intake
+from sim.kafka import ViolationError
+from tidegate.core.dispatcher import Dispatcher
+from tidegate.core.ledger import Ledger
+from tidegate.core.ring import Rings
+from tidegate.delivery import Delivery
+from tidegate.delivery.inflight import Held
+from tidegate.sinks.base import Kind, Outcome
+from tidegate.types import CLASS_LABELS
+
+READING, STANDING, CLOSING, ENDED = range(4)
+SWEEP_SECONDS, DRAIN_SECONDS, CLOSE_SECONDS = 0.2, 20.0, 7.0
+
+
+class _Quiet:
+    """TargetLog's face; its reminders would need a loop."""
+
+    def changed(self, *_: object) -> None: ...
+    def refused(self, *_: object) -> None: ...
+
+
+class Steps(Delivery):
+    """Delivery, whose tasks are the scheduler's: `run` and `_carry` become `begin` and `_finish`, `close` `give_up`."""
+
+    def __init__(self, dispatcher: Dispatcher, concurrency: int, inflight_bytes: int, **more: Any) -> None:
+        super().__init__(
+            dispatcher,
+            cast(Any, object()),
+            concurrency=concurrency,
+            inflight_bytes=inflight_bytes,
+            log=cast(Any, None),
+            **more,
+        )
+        self._log = cast(Any, _Quiet())
+
+    def begin(self) -> Held | None:
+        held = None if self._closed else self._order.next(self._clock())
+        if held is not None:
+            self._begin(held)
+        return held
+
+    def answered(self, held: Held, outcome: Outcome) -> None:
+        self._finish(held, outcome)
+
+    @property
+    def idle(self) -> bool:
+        return self._is_idle()
+
+    def give_up(self) -> int:
+        self._closed = True
+        given_up = sum(self._source.discard(held.batch) for held in self._flight)
+        self._flight.clear()
+        return given_up
+
+
+class Member:
+    def __init__(
+        self,
+        name: str,
+        clients: list[Client],
+        app: App,
+        checks: Checks,
+        clock: Callable[[], float],
+        rng: Random,
+        shape: Any,
+    ) -> None:
+        self.name, self.clients, self.app, self.checks, self.clock = name, clients, app, checks, clock
+        self.ledger = Ledger(shape.span)
+        self.rings = Rings(shape.chunks * 4096, 4096)
+        self.dispatcher = Dispatcher(self.rings, self.ledger, "ndjson", shape.batch, 1 << 14, 0.005)
+        self.intake = Intake(self.rings, self.ledger, clock, shape.carry, shape.mutant)
+        self.handles = [Handle(client, self.intake, checks) for client in clients]
+        self.delivery = Steps(self.dispatcher, shape.concurrency, shape.inflight, rng=rng, clock=clock)
+        self.mutant = shape.mutant
+        self.phase = READING
+        self.until = self.swept = 0.0
+        self.given_up = 0
+        self._part = 0
+
+    # ── the reader's thread ─────────────────────────────────────────────────────────────────────────────────────
+
+    def reader_step(self) -> str:
+        """The next part of a round (Reader._loop): each handle served, each lane read, the sweep. What it was."""
+        parts = len(self.handles) + len(self.intake.lanes) + 1
+        self._part = (self._part + 1) % parts
+        if self._part < len(self.handles):
+            if self.phase == CLOSING and self._end():
+                return "ended"
+            self.handles[self._part].serve()
+            return ""
+        if self._part < parts - 1:
+            lane = list(self.intake.lanes.values())[self._part - len(self.handles)]
+            if self.phase == READING and self.intake.released(lane) and (done := self.intake.read(lane)):
+                return f"reads {done} of {lane.topic}" + (f", held {lane.hold}" if lane.hold else "")
+        elif self.clock() - self.swept >= SWEEP_SECONDS:
+            self.swept = self.clock()
+            for handle in self.handles:
+                handle.sweep()
+        return ""
+
+    def round(self) -> None:
+        for _ in range(len(self.handles) + len(self.intake.lanes) + 1):
+            self.reader_step()
+
+    def _end(self) -> bool:
+        for lane in self.intake.lanes.values():
+            lane.carry.clear()
+        for handle in self.handles:
+            handle.begin_close()
+        if all(client.closed for client in self.clients) or self.clock() >= self.until:
+            self.phase = ENDED
+        return self.phase == ENDED
+
+    # ── the event loop's thread ─────────────────────────────────────────────────────────────────────────────────
+
+    def pump(self) -> str:
+        """Fills the free slots (Delivery._pump), and goes on with the end (Sidecar._finish)."""
+        self._tick()
+        begun = 0
+        while (held := self.delivery.begin()) is not None:
+            batch = cast(Any, held.batch)
+            runs = [(self.intake.slots[n], first, count, gap) for n, first, count, gap in batch.test_runs()]
+            if batch.attempts == 1:
+                for slot, first, count, _ in runs:
+                    for offset in range(first, first + count):
+                        self.checks.taken(slot, offset)
+            self.app.sends.append(Send(self, held, batch, runs, self.clock()))
+            begun += 1
+        if self.phase == STANDING and (self.delivery.idle or self.clock() >= self.until):
+            self.app.abandon(self)
+            self.given_up = self.delivery.give_up() + self.dispatcher.discard_buffered()
+            self.phase, self.until = CLOSING, self.clock() + CLOSE_SECONDS
+        self.check()
+        return f"sends {begun}" if begun else ""
+
+    def answer(self, send: Send, outcome: Outcome) -> None:
+        self._tick()
+        if outcome.kind is Kind.ACK:
+            for slot, first, count, gap in send.runs:
+                if self.mutant == "late-ack":
+                    self._late_ack(slot, first, count, gap)
+                slot.unsettled.difference_update(range(first, first + count))
+        self.delivery.answered(send.held, outcome)
+        for slot, *_ in send.runs:
+            if self.intake.slots[slot.number] is slot:
+                self.checks.frontier(slot, self.ledger.test_slot(slot.number)["frontier"])
+        self.check()
+
+    def _late_ack(self, slot: Slot, first: int, count: int, gap: int) -> None:
+        """Planted: the acknowledgement finds its partition, whatever assignment it was read under."""
+        lane = self.intake.lanes[slot.partition.topic]
+        now = lane.slots.get(slot.partition.number)
+        if now is not None and now is not slot:
+            self.ledger.test_acknowledge(now.number, first, count, gap)
+
+    def stop(self) -> None:
+        """SIGTERM: no more reading; what is buffered is delivered."""
+        self.phase, self.until = STANDING, self.clock() + DRAIN_SECONDS
+        self.dispatcher.draining = True
+
+    def _tick(self) -> None:
+        self.dispatcher.test_clock(int(self.clock() * 1e9) or 1)
+
+    # ── invariants of one process ───────────────────────────────────────────────────────────────────────────────
+
+    def check(self) -> None:
+        if any(errors := self.dispatcher.conservation()):
+            raise ViolationError(f"I3 conservation: {self.name} misses {errors} by class")
+        if any(self.rings.room(klass) < 0 for klass in range(4)):
+            raise ViolationError(f"I7 rings: {self.name} took more chunks than there are")
+
+    def books(self) -> None:
+        """The slow half of I3: the ledger's counts against those of the mirror."""
+        states, totals = self.dispatcher.states(), self.ledger.totals()
+        for klass, label in enumerate(CLASS_LABELS):
+            row, (buffered, _, in_flight) = totals[label], states[klass]
+            ended = sum(n for name, n in row.items() if name != "polled")
+            if not row["polled"] == self.intake.polled[klass] == ended + buffered + in_flight:
+                raise ViolationError(f"I3 books: {self.name} {label} {row}, {buffered} buffered, {in_flight} in flight")
+
+    def at_rest(self) -> None:
+        """With nothing buffered and nothing in flight there is no reason to hold a lane."""
+        held = [lane.topic for lane in self.intake.lanes.values() if lane.hold != FLOWING or lane.carry]
+        if held:
+            raise ViolationError(f"I8 held: {self.name} holds {held} although everything is settled")
