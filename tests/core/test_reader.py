@@ -404,6 +404,26 @@ def test_a_position_beyond_the_log_starts_over(broker: EmbeddedBroker) -> None:
     assert committed(servers, "g", "orders", 1) == {0: 10}
 
 
+@pytest.mark.parametrize("assignor", ["cooperative-sticky", "range"])
+def test_a_repair_leaves_the_other_partitions_where_they_are(broker: EmbeddedBroker, assignor: str) -> None:
+    """Under an eager protocol librdkafka takes whole assignments only: what is well must be in it, and go on."""
+    servers = broker.bootstrap_servers
+    for partition in range(3):
+        produce(servers, "orders", numbers(10), partition)
+    foreign = Consumer({"bootstrap.servers": servers, "group.id": "g"})
+    foreign.commit(offsets=[TopicPartition("orders", 1, 5000)], asynchronous=False)
+    foreign.close()
+    with Member([(properties(servers, partition_assignment_strategy=assignor), ["orders"])]) as member:
+        member.deliver_count(30)
+        for partition in range(3):
+            produce(servers, "orders", numbers(10), partition)
+        member.deliver_count(60)
+        assert len(set(member.delivered)) == 60
+        assert member.reader.stale == 0
+        member.wait_until(member.committed_all)
+    assert committed(servers, "g", "orders", 3) == {0: 20, 1: 20, 2: 20}
+
+
 def test_closing_keeps_its_deadline_without_a_broker(broker: EmbeddedBroker) -> None:
     servers = broker.bootstrap_servers
     produce(servers, "orders", numbers(30))

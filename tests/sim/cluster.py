@@ -45,7 +45,7 @@ class Cluster:
             inflight=rng.choice((2_000, 10_000, 100_000)),
             members=rng.choice((1, 2, 2, 3)),
             split=rng.random() < 0.3,
-            eager=False,
+            eager=rng.random() < 0.3,
             mutant=mutant,
         )
         self.partitions = [Partition(t, n) for t in ("orders", "clicks") for n in range(rng.choice((1, 1, 2, 3)))]

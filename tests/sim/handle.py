@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sim.checks import Checks, Slot
 from sim.client import ASSIGN, Client
-from sim.intake import CLOSING, DEAD, LIVE, Intake
+from sim.intake import CLOSING, DEAD, LIVE, Intake, Lane
 from sim.kafka import BEGINNING, Partition
 
 SETTLE_SECONDS = 2.0
@@ -113,19 +113,28 @@ class Handle:
         for lane in self.intake.lanes.values():
             if lane.client is not self.client or lane.resets == 0:
                 continue
-            broken: list[Partition] = []
-            for slot in lane.slots.values():
-                if slot.reset_from >= 0 and not slot.resetting:
-                    slot.resetting = True
-                    broken.append(slot.partition)
-            lane.resets = 0
-            if broken:
-                self._adopt(dict.fromkeys(broken, 0), False)
+            if broken := self._broken(lane):
+                self._adopt({slot.partition: 0 for slot in broken}, False)
                 self.client.settle_forwards()
-                for partition in broken:
-                    self.intake.forget(lane, partition.number)
-                    self.client.forward(partition)
-                self._adopt(dict.fromkeys(broken, BEGINNING), True)
+                offsets = {}
+                for slot in broken:
+                    position = self.ledger.test_slot(slot.number)["next"]
+                    well = slot.reset_from < 0 and position >= 0
+                    offsets[slot.partition] = position if well else BEGINNING
+                    self.intake.forget(self.intake.lanes[slot.partition.topic], slot.partition.number)
+                    self.client.forward(slot.partition)
+                self._adopt(offsets, True)
+
+    def _broken(self, lane: Lane) -> list[Slot]:
+        """_broken: an eager protocol knows whole assignments only."""
+        broken = [slot for slot in lane.slots.values() if slot.reset_from >= 0 and not slot.resetting]
+        for slot in broken:
+            slot.resetting = True
+        lane.resets = 0
+        if broken and self.client.group.eager:
+            mine = [other for other in self.intake.lanes.values() if other.client is self.client]
+            return [slot for other in mine for slot in other.slots.values()]
+        return broken
 
     def sweep(self) -> None:
         """sweep: gives librdkafka the frontiers that moved."""

@@ -19,7 +19,7 @@ MUTANTS = {
     "gap-jump": "the frontier jumps over a gap",
     "hold-lost": "a hold, and what it held back, is lost at a rebalance",
 }
-HEAL_SECONDS = 150.0
+HEAL_SECONDS = 70.0  # a target's Retry-After may be a minute away
 TICKS = (0.0, 0.0, 0.001, 0.01, 0.05, 0.3)
 
 
@@ -62,19 +62,21 @@ class World(Actions):
     # ── the end ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def heal(self) -> None:
-        """No more faults: the lag becomes 0 in bounded time (I8)."""
+        """No more faults: the lag goes down at least once in HEAL_SECONDS, until it is 0 (I8)."""
         self.note("healing")
         self.app.mood, self.group.troubled = "well", False
-        until, tick = self.now + HEAL_SECONDS, 0.02
+        until, tick, lag = self.now + HEAL_SECONDS, 0.02, self.group.lag
         while not (self.members and self.still()):
             if self.now >= until:
                 lags = {repr(p): (self.group.committed_of(p), log.start, log.end) for p, log in self.logs.items()}
-                raise ViolationError(f"I8 lag: after {HEAL_SECONDS} s (committed, start, end) = {lags}")
+                raise ViolationError(f"I8 lag: it stands for {HEAL_SECONDS} s, (committed, start, end) = {lags}")
             self.now += tick
             tick = min(tick * 1.1, 1.0)
             if not self.members:
                 self.do(self.start)
             self.everybody()
+            if self.group.lag < lag:
+                until, lag = self.now + HEAL_SECONDS, self.group.lag
         self.checks.delivered(self.logs)
         for member in self.members:
             member.at_rest()

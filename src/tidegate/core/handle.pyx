@@ -319,17 +319,12 @@ cdef class Handle:
         cdef rd_kafka_topic_partition_list_t *list
         cdef rd_kafka_topic_partition_list_t *now
         cdef tg_lane *lane
+        cdef tg_slot *slot
         cdef int i, p
         for i in range(self.intake.lane_count):
-            lane = self.intake.lanes[i]
-            if lane.handle != self.number or lane.resets == 0:
+            if self.intake.lanes[i].handle != self.number or self.intake.lanes[i].resets == 0:
                 continue
-            list = self.rk.topic_partition_list_new(4)
-            for p in range(lane.slot_room):
-                if lane.slots[p] is not NULL and lane.slots[p].reset_from >= 0 and lane.slots[p].resetting == 0:
-                    lane.slots[p].resetting = 1
-                    self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
-            lane.resets = 0
+            list = self._broken(self.intake.lanes[i])
             if list.cnt:
                 # A seek cannot mend this (_STATE); leaving and joining the assignment does.
                 self._adopt(list, False)
@@ -339,12 +334,37 @@ cdef class Handle:
                 if self.rk.assignment(self.client, &now) == TG_RK_ERR_OK:
                     self.rk.topic_partition_list_destroy(now)
                 for p in range(list.cnt):
-                    list.elems[p].offset = TG_RK_OFFSET_BEGINNING
+                    slot = self._slot(list.elems[p].topic, list.elems[p].partition, &lane)
+                    list.elems[p].offset = (TG_RK_OFFSET_BEGINNING if slot.reset_from >= 0
+                                            else slot.next if slot.next >= 0 else self.start)
                     list.elems[p].err = 0
                     self.intake.forget(lane, list.elems[p].partition)
                     self._forward(lane, list.elems[p].topic, list.elems[p].partition)
                 self._adopt(list, True)
             self.rk.topic_partition_list_destroy(list)
+
+    cdef rd_kafka_topic_partition_list_t *_broken(self, tg_lane *lane) noexcept nogil:
+        """The lane's partitions to repair. An eager protocol knows whole assignments only: what is well must be part
+        of it, in every lane, or falls silent."""
+        cdef rd_kafka_topic_partition_list_t *list = self.rk.topic_partition_list_new(4)
+        cdef bint eager = not self._incremental()
+        cdef bint broken = False
+        cdef tg_lane *other
+        cdef int i, p
+        for p in range(lane.slot_room):
+            if lane.slots[p] is not NULL and lane.slots[p].reset_from >= 0 and lane.slots[p].resetting == 0:
+                lane.slots[p].resetting = 1
+                broken = True
+                if not eager:
+                    self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
+        lane.resets = 0
+        if broken and eager:
+            for i in range(self.intake.lane_count):
+                other = self.intake.lanes[i]
+                for p in range(other.slot_room if other.handle == self.number else 0):
+                    if other.slots[p] is not NULL:
+                        self.rk.topic_partition_list_add(list, self.ledger.lanes[other.number].topic, p)
+        return list
 
     # --- offsets ----------------------------------------------------------------------------------
 
