@@ -82,6 +82,13 @@ class Actions(Cluster):
         self.now += seconds
         return f"{seconds} s"
 
+    def stall(self) -> str:
+        """One event loop does nothing for a while; its reader and the others go on."""
+        if not (member := self.one()):
+            return ""
+        member.stalled = self.now + self.rng.choice((0.5, 3.0, 10.0))
+        return f"{member.name} until {member.stalled:.3f}"
+
     def trouble(self) -> str:
         self.group.troubled = not self.group.troubled
         return str(self.group.troubled)

@@ -62,6 +62,8 @@ class App:
         if not self.sends:
             return ""
         send = self.sends[self.rng.randrange(len(self.sends))]
+        if now < send.member.stalled:
+            return ""  # nobody reads the answer
         what = self.rng.choices(*zip(*MOODS[self.mood].items(), strict=True))[0]
         if what == "hang":
             if now - send.began < TIMEOUT_SECONDS:

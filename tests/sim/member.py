@@ -86,6 +86,7 @@ class Member:
         self.mutant = shape.mutant
         self.phase = READING
         self.until = self.swept = 0.0
+        self.stalled = 0.0  # until then its event loop does nothing; the reader goes on
         self.given_up = 0
         self._part = 0
 
@@ -127,6 +128,8 @@ class Member:
 
     def pump(self) -> str:
         """Fills the free slots (Delivery._pump), and goes on with the end (Sidecar._finish)."""
+        if self.clock() < self.stalled:
+            return ""
         self._tick()
         begun = 0
         while (held := self.delivery.begin()) is not None:

@@ -33,7 +33,7 @@ class World(Actions):
         }  # fmt: skip
         seldom = {
             self.mark: 1.0, self.compact: 0.5, self.retain: 0.2, self.mood: 0.4, self.rebalance: 0.6, self.expel: 0.15,
-            self.crash: 0.25, self.start: 0.5, self.stop: 0.15, self.jump: 0.3, self.trouble: 0.2,
+            self.crash: 0.25, self.start: 0.5, self.stop: 0.15, self.jump: 0.3, self.trouble: 0.2, self.stall: 0.4,
         }  # fmt: skip
         self.actions = list(often) + list(seldom)
         self.weights = [w * rng.choice((0.5, 1, 2)) for w in often.values()]
