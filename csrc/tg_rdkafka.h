@@ -49,6 +49,22 @@ typedef struct {
     rd_kafka_topic_partition_t *elems;
 } rd_kafka_topic_partition_list_t;
 
+typedef struct {
+    char *topic;
+    int partition_cnt;
+    void *partitions;
+    int32_t err;
+} rd_kafka_metadata_topic_t;
+
+typedef struct {
+    int broker_cnt;
+    void *brokers;
+    int topic_cnt;
+    rd_kafka_metadata_topic_t *topics;
+    int32_t orig_broker_id;
+    char *orig_broker_name;
+} rd_kafka_metadata_t;
+
 #define TG_RK_CONSUMER 1 /* rd_kafka_type_t */
 #define TG_RK_CONF_OK 0  /* rd_kafka_conf_res_t */
 #define TG_RK_OFFSET_BEGINNING (-2)
@@ -123,6 +139,9 @@ typedef struct {
     X(int32_t, committed, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, int timeout_ms))            \
     X(int32_t, query_watermark_offsets,                                                                               \
       (rd_kafka_t * rk, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms))           \
+    X(int32_t, metadata,                                                                                              \
+      (rd_kafka_t * rk, int all_topics, rd_kafka_topic_t *only, const rd_kafka_metadata_t **found, int timeout_ms))   \
+    X(void, metadata_destroy, (const rd_kafka_metadata_t *metadata))                                                  \
     X(int32_t, offsets_store, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * offsets))                           \
     X(rd_kafka_error_t *, consumer_close_queue, (rd_kafka_t * rk, rd_kafka_queue_t * queue))                          \
     X(int, consumer_closed, (rd_kafka_t * rk))                                                                        \

@@ -49,6 +49,7 @@ from tidegate.ops.server import OpsServer
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
 from tidegate.summary import summary
+from tidegate.watchdog import stuck
 
 if TYPE_CHECKING:
     from tidegate.config import Settings
@@ -137,8 +138,10 @@ class Sidecar:
         # Before the Kafka clients exist: an address in use ends the process here.
         ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
         admin_socket = self._admin_socket(settings)
+        subscriptions = _subscriptions(settings, rules)
+        self._topics = [topics for _, topics in subscriptions]
         self.reader = Reader(
-            _subscriptions(settings, rules),
+            subscriptions,
             rules,
             self.rings,
             self.ledger,
@@ -193,6 +196,7 @@ class Sidecar:
         delivering = asyncio.create_task(self.delivery.run(), name="delivery")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         draining = asyncio.create_task(self._drain_asked.wait(), name="drain")
+        watching = asyncio.create_task(stuck(self.reader, self._topics), name="watchdog")
         ending = asyncio.create_task(self._wait_for_end(), name="end") if self._until_end else None
         try:
             for server in (self.ops, self.admin):
@@ -202,17 +206,22 @@ class Sidecar:
             gc.collect()
             gc.freeze()
             await asyncio.wait(
-                [task for task in (delivering, stopping, draining, ending) if task is not None],
+                [task for task in (delivering, stopping, draining, watching, ending) if task is not None],
                 return_when=asyncio.FIRST_COMPLETED,
             )
+            why = watching.result() if watching.done() and not self._stop.is_set() else None
+            if why is not None:
+                log.error("the member is stuck in its group; this process ends, to be started anew", detail=why)
             await self._finish(delivering, ending)
+            if why is not None:
+                raise BrokerError(f"stuck in the group: {why}", code="stuck")
             if self._drain_asked.is_set() and not self._hung and not self._stop.is_set():
                 log.info("draining is over; waiting for SIGTERM", drained=self.drain.done)
                 await self._stop.wait()
             log.info("stopped", drained=not self.drain.given_up)
             return 0
         finally:
-            for task in (stopping, draining, ending):
+            for task in (stopping, draining, watching, ending):
                 if task is not None:
                     task.cancel()
             loop.remove_reader(self.reader.notify_fd)
@@ -245,8 +254,8 @@ class Sidecar:
         self.drain.give_up(self._discarded() - discarded)
         if self.drain.given_up:
             log.warning("not everything was delivered; Kafka keeps the rest", records=self.drain.given_up)
-        self.reader.close()
-        joined = await asyncio.get_running_loop().run_in_executor(None, self.reader.join, JOIN_SECONDS)
+        await asyncio.to_thread(self.reader.close)  # it waits for a question of the watchdog's, a second at most
+        joined = await asyncio.to_thread(self.reader.join, JOIN_SECONDS)
         self._on_notify()
         self._hung = not joined
         if failure is not None:

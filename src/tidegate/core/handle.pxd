@@ -22,8 +22,10 @@ cdef class Handle:
     cdef rd_kafka_topic_partition_list_t *revoking    # owns: a revocation whose in-flight work is not settled yet
     cdef int64_t assign_after_ns
     cdef int64_t revoke_until_ns
+    cdef int64_t awaiting_ns             # since when an assignment is waited for; 0: the last word was an assignment
     cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
     cdef int32_t commit_err              # of the last commit that was answered
+    cdef bint silent                     # a member without partitions is told nothing (KIP-848)
     cdef bint closing
     cdef bint closed
     cdef bint failed
@@ -36,6 +38,7 @@ cdef class Handle:
     cdef int wake_fd
 
     cdef bint changing(self) noexcept nogil
+    cdef void await_assignment(self, int64_t now_ns, bint afresh) noexcept nogil
     cdef void serve(self, int64_t now_ns) noexcept nogil
     cdef void sweep(self) noexcept nogil
     cdef void begin_close(self) noexcept nogil

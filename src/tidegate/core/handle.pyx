@@ -10,7 +10,7 @@ live slots only, and never committed by hand.
 from libc.stdio cimport snprintf
 from libc.string cimport strcmp
 
-from tidegate.core.atomic cimport tg_load_i64, tg_load_u64, tg_store_i32
+from tidegate.core.atomic cimport tg_load_i64, tg_load_u64, tg_store_i32, tg_store_i64
 from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_LIVE
 from tidegate.core.mailbox cimport (
     NOTE_ASSIGNED,
@@ -72,6 +72,7 @@ cdef class Handle:
         self.number, self.intake, self.ledger, self.mailbox = number, intake, intake.ledger, mailbox
         self.start = TG_RK_OFFSET_END if start == "latest" else TG_RK_OFFSET_BEGINNING
         self.find_ends, self.wake_fd = find_ends, wake_fd
+        self.silent = properties.get("group.protocol") == "consumer"
         conf = self.rk.conf_new()
         for name, value in properties.items():
             if self.rk.conf_set(conf, name.encode(), str(value).encode(), words, sizeof(words)) != TG_RK_CONF_OK:
@@ -167,6 +168,14 @@ cdef class Handle:
                 break
         self.mailbox.put(kind, list.cnt, 0, words)
 
+    cdef void await_assignment(self, int64_t now_ns, bint afresh) noexcept nogil:
+        """A wait for an assignment begins, by joining (`afresh`: anew, after a loss, as well) or by a revocation.
+
+        Every answer to a join is an event, an empty one too; but with KIP-848 a member that joins and gets nothing
+        hears nothing, so a silence says nothing there.
+        """
+        tg_store_i64(&self.awaiting_ns, 0 if afresh and self.silent else now_ns)
+
     # --- rebalances -------------------------------------------------------------------------------
 
     cdef void _rebalance(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
@@ -180,11 +189,13 @@ cdef class Handle:
                 self.rk.topic_partition_list_destroy(self.assigning)
             self.assigning = self.rk.topic_partition_list_copy(list)
             self.assign_after_ns = 0
+            tg_store_i64(&self.awaiting_ns, 0)
             return
         if self.assigning is not NULL:  # taken back before it began
             self.rk.topic_partition_list_destroy(self.assigning)
             self.assigning = NULL
         lost = self.rk.assignment_lost(self.client)
+        self.await_assignment(now_ns, lost)
         self._note_list(NOTE_LOST if lost else NOTE_REVOKED, list)
         for i in range(list.cnt):
             slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)

@@ -38,6 +38,15 @@ cdef extern from "tg_rdkafka.h" nogil:
         int cnt
         rd_kafka_topic_partition_t *elems
 
+    ctypedef struct rd_kafka_metadata_topic_t:
+        char *topic
+        int partition_cnt
+        int32_t err
+
+    ctypedef struct rd_kafka_metadata_t:
+        int topic_cnt
+        rd_kafka_metadata_topic_t *topics
+
     int TG_RK_CONSUMER, TG_RK_CONF_OK
     int64_t TG_RK_OFFSET_BEGINNING, TG_RK_OFFSET_END
     int32_t TG_RK_ERR_OK, TG_RK_ERR_PARTITION_EOF, TG_RK_ERR_ASSIGN_PARTITIONS, TG_RK_ERR_REVOKE_PARTITIONS
@@ -98,6 +107,8 @@ cdef extern from "tg_rdkafka.h" nogil:
         int32_t (*committed)(rd_kafka_t *, rd_kafka_topic_partition_list_t *, int) noexcept nogil
         int32_t (*query_watermark_offsets)(rd_kafka_t *, const char *, int32_t, int64_t *, int64_t *,
                                            int) noexcept nogil
+        int32_t (*metadata)(rd_kafka_t *, int, rd_kafka_topic_t *, const rd_kafka_metadata_t **, int) noexcept nogil
+        void (*metadata_destroy)(const rd_kafka_metadata_t *) noexcept nogil
         int32_t (*offsets_store)(rd_kafka_t *, rd_kafka_topic_partition_list_t *) noexcept nogil
         rd_kafka_error_t *(*consumer_close_queue)(rd_kafka_t *, rd_kafka_queue_t *) noexcept nogil
         int (*consumer_closed)(rd_kafka_t *) noexcept nogil

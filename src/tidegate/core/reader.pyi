@@ -67,6 +67,19 @@ class Reader:
     @property
     def assignment_age(self) -> float | None:
         """Seconds since the assignment last changed; None: a handle had none yet, or it is changing."""
+    def awaiting(self) -> tuple[float | None, ...]:
+        """By handle: seconds that it waits for an assignment, since the start or a revocation; None: it does not.
+
+        With KIP-848 waits at the start and after a loss are not known: who gets no partitions hears nothing.
+        """
+    def topics(self, timeout: float, every: bool) -> set[str] | None:
+        """Asks a broker for the cluster's topics; None: no broker answers within `timeout` seconds.
+
+        Blocks, so not for the event loop's thread; `close` waits for it.
+
+        Args:
+            every: False: only whether one answers; the set holds what librdkafka asks for by itself.
+        """
     @property
     def uncommitted(self) -> bool:
         """The last commit that Kafka, or the client in its place, answered was a failure."""

@@ -20,6 +20,7 @@ from tidegate.core.handle cimport Handle
 from tidegate.core.intake cimport TG_HALTED, Intake, tg_lane
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
+from tidegate.core.rdkafka cimport rd_kafka_metadata_t
 from tidegate.core.ring cimport Rings
 from tidegate.core.rules cimport RuleTable
 
@@ -80,6 +81,7 @@ cdef class Reader:
     cdef bint _close_timed_out
     cdef int64_t _beat_ns
     cdef object _thread
+    cdef object _asking         # held while a question to the brokers is under way: the client must outlive it
 
     def __init__(self, subscriptions, RuleTable rules not None, Rings rings not None, Ledger ledger not None, *,
                  str format="ndjson", str start="earliest", bint find_ends=False):
@@ -92,6 +94,7 @@ cdef class Reader:
         self._notify_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._armed = 1
         self._beat_ns = clock_ns()
+        self._asking = threading.Lock()
         if not 1 <= len(subscriptions) <= 2:
             raise ValueError(f"one or two subscriptions, not {len(subscriptions)}")
         self._two = len(subscriptions) == 2
@@ -112,6 +115,9 @@ cdef class Reader:
 
     def start(self) -> None:
         """Starts the thread."""
+        self._first.await_assignment(clock_ns(), True)
+        if self._two:
+            self._second.await_assignment(clock_ns(), True)
         self._thread = threading.Thread(target=self._run, name="tidegate-reader", daemon=True)
         self._thread.start()
 
@@ -229,7 +235,8 @@ cdef class Reader:
 
     def close(self) -> None:
         """Stores the last offsets, leaves the group and ends the thread within seven seconds. See `join`."""
-        tg_store_i32(&self._phase, CLOSING)
+        with self._asking:
+            tg_store_i32(&self._phase, CLOSING)
         self._signal(self._wake_fd)
 
     def join(self, timeout: float) -> bool:
@@ -260,6 +267,39 @@ cdef class Reader:
         if changed_ns == 0 or self._first.changing() or self._second.changing():
             return None
         return (clock_ns() - max(self._first.changed_ns, self._second.changed_ns)) / 1e9
+
+    def awaiting(self) -> tuple:
+        """By handle: seconds that it waits for an assignment, since the start or a revocation; None: it does not."""
+        return tuple(self._awaiting(handle) for handle in ([self._first, self._second] if self._two else [self._first]))
+
+    cdef object _awaiting(self, Handle handle):
+        cdef int64_t since_ns = tg_load_i64(&handle.awaiting_ns)
+        return None if since_ns == 0 else (clock_ns() - since_ns) / 1e9
+
+    def topics(self, float timeout, bint every):
+        """Asks a broker for the cluster's topics; None: no broker answers within `timeout` seconds.
+
+        Blocks, so not for the event loop's thread; `close` waits for it.
+
+        Args:
+            every: False: only whether one answers; the set holds what librdkafka asks for by itself.
+        """
+        cdef const rd_kafka_metadata_t *found = NULL
+        cdef Handle handle = self._first
+        cdef int timeout_ms = <int>(timeout * 1000)
+        cdef int32_t err
+        cdef int i
+        with self._asking:
+            if tg_load_i32(&self._phase) == CLOSING:
+                return None
+            with nogil:
+                err = handle.rk.metadata(handle.client, every, NULL, &found, timeout_ms)
+            if err:
+                return None
+            names = {found.topics[i].topic.decode("utf-8", "replace") for i in range(found.topic_cnt)
+                     if found.topics[i].err == 0}
+            handle.rk.metadata_destroy(found)
+            return names
 
     @property
     def uncommitted(self) -> bool:
