@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
+from confluent_kafka import Consumer, TopicPartition
 from member import Member, committed, numbers, produce, properties
 
-from tidegate.broker.embedded import EmbeddedBroker
+from tidegate.broker.embedded import PARTITION_CAPACITY_BYTES, EmbeddedBroker
 
 PARTITIONS = 4
 
@@ -205,3 +206,38 @@ def test_a_session_that_ends_is_begun_again_without_loss(broker: EmbeddedBroker)
         member.wait_until(
             lambda: committed(servers, "g", "orders", PARTITIONS) == dict.fromkeys(range(PARTITIONS), 120)
         )
+
+
+def test_an_offset_reset_of_an_earlier_assignment_means_nothing(broker: EmbeddedBroker) -> None:
+    """librdkafka filters old messages out of a lane's queue, but not old errors. One that waited behind a held lane
+    while its partition went, was repaired elsewhere, and came back must not begin the log once more."""
+    servers = broker.bootstrap_servers
+    broker.create_topic("evicting", 2)
+    produce(servers, "evicting", numbers(3), 0)
+    produce(servers, "evicting", [b'{"type":"scroll","pad":"%s"}' % (b"x" * 900)] * 400, 1)
+    plain = Consumer({"bootstrap.servers": servers, "group.id": "g"})
+    plain.commit(offsets=[TopicPartition("evicting", 0, 3)], asynchronous=False)
+    both = {("evicting", 0), ("evicting", 1)}
+    with Member([(properties(servers), ["evicting"])], rings=24 * 16384) as first:
+        first.wait_until(lambda: first.holds().get("evicting") == "ring")
+        with Member([(properties(servers), ["evicting"])]) as second:
+            first.wait_until(lambda: first.owned() == {("evicting", 1)})
+            produce(servers, "evicting", [b'"%s"' % (b"x" * 1000)] * (3 * PARTITION_CAPACITY_BYTES // 1000), 0)
+            low, high = plain.get_watermark_offsets(TopicPartition("evicting", 0), timeout=10)
+            assert 3 < low < high
+            assert second.delivered == []
+        first.wait_until(lambda: first.owned() == both)
+        time.sleep(0.5)  # its position is before the log: the error arrives, and waits
+        with Member([(properties(servers), ["evicting"])]) as third:
+            third.deliver_until(lambda: ("evicting", 0, high - 1) in third.delivered, 30)
+            third.wait_until(third.committed_all)
+        first.wait_until(lambda: first.owned() == both)
+        assert first.holds()["evicting"] == "ring"
+        produce(servers, "evicting", [b"1"], 0)
+        first.deliver_until(lambda: len([i for i in first.delivered if i[1] == 1]) >= 400)
+        first.deliver_until(lambda: ("evicting", 0, high) in first.delivered)
+        assert [offset for _, p, offset in first.delivered if p == 0] == [high]
+        assert "reset" not in first.kinds()
+        first.wait_until(first.committed_all)
+    plain.close()
+    assert committed(servers, "g", "evicting", 2) == {0: high + 1, 1: 400}

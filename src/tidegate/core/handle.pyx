@@ -362,9 +362,11 @@ cdef class Handle:
         cdef bint broken = False
         cdef tg_lane *other
         cdef int i, p
+        cdef tg_slot *slot
         for p in range(lane.slot_room):
-            if lane.slots[p] is not NULL and lane.slots[p].reset_from >= 0 and lane.slots[p].resetting == 0:
-                lane.slots[p].resetting = 1
+            slot = lane.slots[p]
+            if slot is not NULL and (slot.resetting == 2 or (slot.reset_from >= 0 and slot.resetting == 0)):
+                slot.resetting = 1 if slot.reset_from >= 0 else 0
                 broken = True
                 if not eager:
                     self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)

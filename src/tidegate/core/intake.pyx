@@ -390,10 +390,16 @@ cdef class Intake:
                 self.ledger.sweep_end(slot)
         elif message.err == TG_RK_ERR_AUTO_OFFSET_RESET:
             if slot is not NULL and slot.state == TG_SLOT_LIVE:
+                lane.resets += 1
+                if slot.reset_from < 0 and 0 <= message.offset < slot.next:
+                    # Old errors, unlike old messages, stay in a lane's queue when their partition goes. One from before
+                    # this assignment lies behind us, and beginning the log once more would be wrong; but so does one
+                    # about a gap that we have passed. Fetching at our position tells which: that error comes again.
+                    slot.resetting = 2
+                    return
                 # 0 where no position is known yet. A second reset before the first record asks for another repair.
                 slot.reset_from = slot.next if slot.next >= 0 else 0
                 slot.resetting = 0
-                lane.resets += 1
         else:
             self.mailbox.put(NOTE_ERROR, message.err, message.partition, self.rk.message_errstr(message))
 

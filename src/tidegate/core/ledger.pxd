@@ -46,7 +46,7 @@ cdef struct tg_slot:
     int64_t end             # offset of the last end-of-partition event; -1: none
     int64_t stored          # last offset given to librdkafka; -1: none
     int64_t target          # --until-end: the end at assignment; -1: none; -2: the next end of partition will do
-    int32_t resetting       # the repair is under way
+    int32_t resetting       # 1: the repair is under way; 2: wanted, at the position as it is
     int64_t reset_from      # position lost by an offset reset, to count what retention took; -1: none
     uint64_t read
     uint64_t _line[8]
