@@ -1,8 +1,9 @@
 """The sidecar: joins the native core, the sink and the signals, and ends all of it in order.
 
     reader thread ──rings──► dispatcher ──► delivery ──► sink
-          ▲                                    │
-          └── stored offsets ◄── ledger ◄──────┘
+          ▲ ▲                                  │ │
+          │ └── stored offsets ◄── ledger ◄────┘ │
+          └──── hold, pause ◄──── control ◄──────┘
 
 Start: sink, reader, delivery. End: stop reading, drain, store and commit, leave the group, exit.
 """
@@ -24,6 +25,7 @@ import uvloop
 from tidegate.broker.properties import consumer_properties
 from tidegate.broker.topics import count_lanes
 from tidegate.classification import rule_table
+from tidegate.control import Control
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
 from tidegate.core.process import name_thread, tune_allocator
@@ -140,9 +142,23 @@ class Sidecar:
             inflight_bytes=budget.sending(settings.batch_max_bytes),
             log=log,
         )
+        self.control = Control(
+            self.reader,
+            self.rings,
+            self.ledger,
+            self.delivery.stats,
+            memory_bytes=budget.total,
+            log=log,
+        )
         self.ops: OpsServer | None = None
         if ops_socket is not None:
-            sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats)
+            sources = Sources(
+                self.ledger,
+                self.dispatcher,
+                self.reader,
+                self.delivery.stats,
+                lambda: self.control.accounted_bytes,
+            )
             self.ops = OpsServer(ops_socket, heartbeat_age=lambda: self.reader.heartbeat_age, snapshot=sources.take)
 
     async def run(self) -> int:
@@ -155,6 +171,7 @@ class Sidecar:
         self.reader.start()
         log.info("started", topics=list(self._settings.topics), group=self._settings.group_id, sink=self.sink.name)
         delivering = asyncio.create_task(self.delivery.run(), name="delivery")
+        controlling = asyncio.create_task(self.control.run(), name="control")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         ending = asyncio.create_task(self._wait_for_end(), name="end") if self._until_end else None
         try:
@@ -169,7 +186,7 @@ class Sidecar:
             )
             return await self._finish(delivering)
         finally:
-            for task in (stopping, ending):
+            for task in (controlling, stopping, ending):
                 if task is not None:
                     task.cancel()
             loop.remove_reader(self.reader.notify_fd)
