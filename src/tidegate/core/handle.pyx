@@ -4,20 +4,22 @@ Rules proved for librdkafka that this file keeps: partition queues are forwarded
 (a revoke clears the forward without a word); start offsets are explicit; a revocation waits for what is in flight, two
 seconds at most, because librdkafka pauses every partition of the handle meanwhile; the last acknowledgements are
 stored before unassign; each element of a stored list is checked; offsets are stored by this thread only, monotone, for
-live slots only, and never committed by hand.
+live slots only, and committed by hand only where a slot begins (sweep).
 """
 
 from libc.stdio cimport snprintf
-from libc.string cimport strcmp
+from libc.stdlib cimport malloc
+from libc.string cimport memcpy, strcmp
 
 from tidegate.core.atomic cimport tg_load_i64, tg_load_u64, tg_store_i32
-from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_LIVE
+from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_LIVE, TG_SLOT_ORPHAN
 from tidegate.core.mailbox cimport (
     NOTE_ASSIGNED,
     NOTE_ERROR,
     NOTE_FATAL,
     NOTE_LOG,
     NOTE_LOST,
+    NOTE_RESET,
     NOTE_REVOKED,
     TG_NOTE_TEXT,
 )
@@ -33,19 +35,20 @@ from tidegate.core.rdkafka cimport (
     TG_RK_EVENT_OFFSET_COMMIT,
     TG_RK_EVENT_REBALANCE,
     TG_RK_OFFSET_BEGINNING,
-    TG_RK_OFFSET_END,
     rd_kafka_conf_t,
     rd_kafka_error_t,
     rd_kafka_topic_partition_t,
     rdkafka,
 )
+from tidegate.core.start cimport TG_MARK, mark
 
 from tidegate.errors import BrokerError, ConfigError, KafkaClientError
 
 cdef enum:
     SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
-    COMMITTED_MS = 1000          # one try to fetch committed offsets
+    ANSWER_NS = 4000000000       # an assignment waits so long for offsets, if its questions do not end by themselves
     RETRY_NS = 200000000
+    LOOK_MS = 10000              # topics made anew are noticed at least so often
 
 
 cdef class Handle:
@@ -70,8 +73,9 @@ cdef class Handle:
         cdef int32_t err
         self.rk = rdkafka()
         self.number, self.intake, self.ledger, self.mailbox = number, intake, intake.ledger, mailbox
-        self.start = TG_RK_OFFSET_END if start == "latest" else TG_RK_OFFSET_BEGINNING
         self.find_ends, self.wake_fd = find_ends, wake_fd
+        self.start = Start(intake, mailbox, number, start=start, find_ends=find_ends)
+        self.look_every_ns = min(LOOK_MS, int(properties.get("topic.metadata.refresh.interval.ms", LOOK_MS))) * 1000000
         conf = self.rk.conf_new()
         for name, value in properties.items():
             if self.rk.conf_set(conf, name.encode(), str(value).encode(), words, sizeof(words)) != TG_RK_CONF_OK:
@@ -87,6 +91,7 @@ cdef class Handle:
         self.queue = self.rk.queue_get_consumer(self.client)
         self.rk.set_log_queue(self.client, self.queue)
         self.rk.queue_io_event_enable(self.queue, wake_fd, b"\1\0\0\0\0\0\0\0", 8)
+        self.start.attach(self.client, wake_fd)
         subscription = self.rk.topic_partition_list_new(len(topics))
         for topic in topics:
             self.rk.topic_partition_list_add(subscription, topic.encode(), -1)
@@ -109,12 +114,16 @@ cdef class Handle:
                 break
             self._event(event, now_ns)
             self.rk.event_destroy(event)
+        self.start.serve()
         if self.assigning is not NULL and now_ns >= self.assign_after_ns:
             self._assign(now_ns)
         if self.revoking is not NULL and (now_ns >= self.revoke_until_ns or not self._busy()):
             self._revoke(now_ns)
         if self.revoking is NULL and self.assigning is NULL:
             self._repair()
+            if now_ns >= self.look_after_ns and not self.closing:
+                self.look_after_ns = now_ns + self.look_every_ns
+                self.start.look()
         if self.closing and self.rk.consumer_closed(self.client):
             self.closed = True
 
@@ -176,7 +185,7 @@ cdef class Handle:
             if self.assigning is not NULL:
                 self.rk.topic_partition_list_destroy(self.assigning)
             self.assigning = self.rk.topic_partition_list_copy(list)
-            self.assign_after_ns = 0
+            self.asked, self.assign_after_ns = False, 0
             return
         if self.assigning is not NULL:  # taken back before it began
             self.rk.topic_partition_list_destroy(self.assigning)
@@ -234,15 +243,15 @@ cdef class Handle:
         self.rk.queue_destroy(queue)
 
     cdef void _assign(self, int64_t now_ns) noexcept nogil:
-        """Resolves the start offsets; assigns, or tries again a little later."""
+        """Asks for the start offsets, and assigns when they are known; tries again a little later where it has to."""
         cdef rd_kafka_topic_partition_list_t *list = self.assigning
-        cdef int32_t err = 0
-        cdef int i
-        if list.cnt:
-            err = self.rk.committed(self.client, list, COMMITTED_MS)
-            for i in range(list.cnt):
-                if not err:
-                    err = list.elems[i].err
+        cdef int32_t err
+        if not self.asked:
+            self.asked, self.answer_until_ns = True, now_ns + ANSWER_NS
+            self.start.ask(list)
+        if not self.start.ready(now_ns) and now_ns < self.answer_until_ns:
+            return
+        err = self.start.resolve(list)
         if err:
             self.mailbox.put(NOTE_ERROR, err, 0, b"committed offsets are not available yet; trying again")
             self.assign_after_ns = now_ns + RETRY_NS
@@ -252,16 +261,17 @@ cdef class Handle:
             self.failed = True
         self._adopt(list, True)
         self._note_list(NOTE_ASSIGNED, list)
+        self.start.drop()
         self.rk.topic_partition_list_destroy(list)
         self.assigning = NULL
         self.changed_ns = now_ns
+        self.sweep()  # starts that the group does not know are committed at once
 
     cdef bint _open(self, rd_kafka_topic_partition_list_t *list) noexcept nogil:
-        """A slot and a forward for each partition; offsets of the list become explicit."""
+        """A slot and a forward for each partition."""
         cdef rd_kafka_topic_partition_t *part
         cdef tg_lane *lane
         cdef tg_slot *slot
-        cdef int64_t low = 0, high = 0
         cdef int i
         for i in range(list.cnt):
             part = &list.elems[i]
@@ -271,14 +281,10 @@ cdef class Handle:
             slot = self.ledger.open(lane.number, part.partition, part.offset if part.offset >= 0 else -1)
             if slot is NULL or not self.intake.place(lane, part.partition, slot):
                 return False
-            if part.offset < 0:
-                part.offset = self.start
+            if part.offset != self.start.committed(part.topic, part.partition):
+                slot.stored, slot.anew = -1, 1
             if self.find_ends:
-                if self.rk.query_watermark_offsets(self.client, part.topic, part.partition, &low, &high,
-                                                   5 * COMMITTED_MS) == TG_RK_ERR_OK:
-                    slot.target = high
-                else:
-                    slot.target = -2
+                slot.target = self.start.ends.elems[i].offset if self.start.ends.elems[i].offset >= 0 else -2
             self._forward(lane, part.topic, part.partition)
         return True
 
@@ -312,49 +318,78 @@ cdef class Handle:
         self.changed_ns = now_ns
 
     cdef void _repair(self) noexcept nogil:
-        """Partitions whose position was out of range start again at what Kafka still has."""
+        """Partitions whose position was out of range, or whose log was replaced, start again at what Kafka has."""
         cdef rd_kafka_topic_partition_list_t *list
-        cdef rd_kafka_topic_partition_list_t *now
         cdef tg_lane *lane
+        cdef tg_slot *slot
+        cdef tg_slot *fresh
+        cdef char words[TG_NOTE_TEXT]
         cdef int i, p
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
-            if lane.handle != self.number or lane.resets == 0:
+            if lane.handle != self.number or (lane.resets == 0 and not lane.replaced):
                 continue
             list = self.rk.topic_partition_list_new(4)
             for p in range(lane.slot_room):
-                if lane.slots[p] is not NULL and lane.slots[p].reset_from >= 0 and lane.slots[p].resetting == 0:
-                    lane.slots[p].resetting = 1
+                slot = lane.slots[p]
+                if slot is NULL:
+                    continue
+                if lane.replaced:
+                    # librdkafka goes on at the old position, and notices nothing where the new log is longer.
+                    fresh = self.ledger.open(lane.number, p, -1)
+                    if fresh is NULL:
+                        self.mailbox.put(NOTE_FATAL, 0, 0, b"no memory for a partition whose log was replaced")
+                        self.failed = True
+                        continue
+                    fresh.target, fresh.anew = slot.target, 1
+                    snprintf(words, sizeof(words), b"%s/%d: the log was replaced, position %lld is void; starts at "
+                             b"earliest", self.ledger.lanes[lane.number].topic, p, <long long>slot.next)
+                    self.mailbox.put(NOTE_RESET, p, 0, words)
+                    tg_store_i32(&slot.state, TG_SLOT_ORPHAN)
+                    lane.slots[p] = fresh
                     self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
-            lane.resets = 0
+                elif slot.reset_from >= 0 and slot.resetting == 0:
+                    slot.resetting = 1
+                    self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
+            lane.resets, lane.replaced = 0, False
             if list.cnt:
-                # A seek cannot mend this (_STATE); leaving and joining the assignment does.
-                self._adopt(list, False)
-                # librdkafka's thread clears the forward when it comes to the order to stop, some time after the
-                # call above returned. An answer to a later question says that it has: forwarding before would leave
-                # the partition silent for good.
-                if self.rk.assignment(self.client, &now) == TG_RK_ERR_OK:
-                    self.rk.topic_partition_list_destroy(now)
-                for p in range(list.cnt):
-                    list.elems[p].offset = TG_RK_OFFSET_BEGINNING
-                    list.elems[p].err = 0
-                    self.intake.forget(lane, list.elems[p].partition)
-                    self._forward(lane, list.elems[p].topic, list.elems[p].partition)
-                self._adopt(list, True)
+                self._again(lane, list)
             self.rk.topic_partition_list_destroy(list)
+
+    cdef void _again(self, tg_lane *lane, rd_kafka_topic_partition_list_t *list) noexcept nogil:
+        """Partitions leave the assignment and join it at their log's start: a seek cannot mend this (_STATE)."""
+        cdef rd_kafka_topic_partition_list_t *now
+        cdef int p
+        self._adopt(list, False)
+        # librdkafka's thread clears the forward when it comes to the order to stop, some time after the call above
+        # returned. An answer to a later question says that it has: forwarding before would leave the partition silent
+        # for good.
+        if self.rk.assignment(self.client, &now) == TG_RK_ERR_OK:
+            self.rk.topic_partition_list_destroy(now)
+        for p in range(list.cnt):
+            list.elems[p].offset = TG_RK_OFFSET_BEGINNING
+            list.elems[p].err = 0
+            self.intake.forget(lane, list.elems[p].partition)
+            self._forward(lane, list.elems[p].topic, list.elems[p].partition)
+        self._adopt(list, True)
 
     # --- offsets ----------------------------------------------------------------------------------
 
     cdef void sweep(self) noexcept nogil:
-        """Gives librdkafka the frontiers that moved; its auto-commit takes them to the group."""
+        """Gives librdkafka the frontiers that moved; its auto-commit takes them to the group.
+
+        A slot that begins elsewhere than the group has committed is committed once by order, while its partition is
+        ours and by this thread: librdkafka keeps the highest offset that it committed, and would let a log that was
+        replaced wait until it is as long as the old one; and a start at the end is nowhere until it is committed."""
         cdef rd_kafka_topic_partition_list_t *list = NULL
+        cdef rd_kafka_topic_partition_list_t *anew = NULL
         cdef tg_lane *lane
         cdef tg_slot *slot
         cdef int64_t frontier
         cdef int i, p
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
-            if lane.handle != self.number:
+            if lane.handle != self.number or lane.replaced:
                 continue
             for p in range(lane.slot_room):
                 slot = lane.slots[p]
@@ -366,8 +401,12 @@ cdef class Handle:
                 if frontier > slot.stored:
                     if list is NULL:
                         list = self.rk.topic_partition_list_new(16)
-                    self.rk.topic_partition_list_add(
-                        list, self.ledger.lanes[lane.number].topic, p).offset = frontier
+                    self._add(list, lane, p, frontier)
+                    if slot.anew:
+                        slot.anew = 0
+                        if anew is NULL:
+                            anew = self.rk.topic_partition_list_new(16)
+                        self._add(anew, lane, p, frontier)
         if list is NULL:
             return
         self.rk.offsets_store(self.client, list)  # the overall answer hides single failures
@@ -376,6 +415,23 @@ cdef class Handle:
             if slot is not NULL and list.elems[i].err == TG_RK_ERR_OK:
                 slot.stored = list.elems[i].offset
         self.rk.topic_partition_list_destroy(list)
+        if anew is not NULL:
+            self.rk.commit(self.client, anew, 1)
+            self.rk.topic_partition_list_destroy(anew)
+
+    cdef void _add(self, rd_kafka_topic_partition_list_t *list, tg_lane *lane, int32_t partition,
+                   int64_t offset) noexcept nogil:
+        """Adds an offset to store, with its mark (start.pyx)."""
+        cdef rd_kafka_topic_partition_t *part = self.rk.topic_partition_list_add(
+            list, self.ledger.lanes[lane.number].topic, partition)
+        cdef char words[TG_MARK]
+        cdef int size = mark(lane, words, sizeof(words))
+        part.offset = offset
+        if size > 0:
+            part.metadata = malloc(size)  # the list frees it
+            if part.metadata is not NULL:
+                memcpy(part.metadata, words, size)
+                part.metadata_size = size
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -404,6 +460,7 @@ cdef class Handle:
         if self.revoking is not NULL:
             self.rk.topic_partition_list_destroy(self.revoking)
             self.revoking = NULL
+        self.start.destroy()
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
             if lane.handle == self.number and lane.queue is not NULL:

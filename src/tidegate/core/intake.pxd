@@ -36,6 +36,11 @@ cdef struct tg_lane:
     uint32_t carry_at
     uint32_t carry_len
     uint32_t carry_max           # messages to take next
+    int32_t partitions           # of the topic, when last asked; 0: not known
+    int32_t known                # partitions that the topic had when the group met it (start.pyx); -1: not known
+    bint met                     # the group has a committed offset in it
+    int64_t log[2]               # the topic's id; 0, 0: not known
+    bint replaced                # another log has the topic's name now: the slots are still of the old one
     tg_slot **slots              # by partition
     int32_t slot_room
     rd_kafka_message_t **carry   # taken from the queue, not yet in a ring; at most one batch

@@ -247,11 +247,17 @@ cdef class Ledger:
     def irregular(self) -> dict:
         """Counts beside the dispositions: unclassified and invalid records read, stale acknowledgements, lost."""
         cdef int lane
-        unclassified, invalid = 0, 0
+        unclassified, invalid, lost = 0, 0, 0
         for lane in range(self.lane_count):
             unclassified += self.lanes[lane].unclassified
             invalid += self.lanes[lane].invalid
-        return {"unclassified": unclassified, "invalid": invalid, "stale": self.stale, "lost": self.lost}
+            lost += self.lanes[lane].lost
+        return {"unclassified": unclassified, "invalid": invalid, "stale": self.stale, "lost": lost}
+
+    def lost(self) -> dict:
+        """``{topic: records that retention took before they were read}``, for every lane."""
+        cdef int lane
+        return {self._lane_names[lane]: self.lanes[lane].lost for lane in range(self.lane_count)}
 
     def partitions(self) -> list:
         """``(topic, partition, position, frontier, target, stored)`` of every live slot; -1 where not known."""

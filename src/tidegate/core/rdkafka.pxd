@@ -17,6 +17,18 @@ cdef extern from "tg_rdkafka.h" nogil:
         pass
     ctypedef struct rd_kafka_error_t:
         pass
+    ctypedef struct rd_kafka_AdminOptions_t:
+        pass
+    ctypedef struct rd_kafka_TopicCollection_t:
+        pass
+    ctypedef struct rd_kafka_TopicDescription_t:
+        pass
+    ctypedef struct rd_kafka_TopicPartitionInfo_t:
+        pass
+    ctypedef struct rd_kafka_ListOffsetsResultInfo_t:
+        pass
+    ctypedef struct rd_kafka_Uuid_t:
+        pass
 
     ctypedef struct rd_kafka_message_t:
         int32_t err
@@ -32,6 +44,8 @@ cdef extern from "tg_rdkafka.h" nogil:
         char *topic
         int32_t partition
         int64_t offset
+        void *metadata
+        size_t metadata_size
         int32_t err
 
     ctypedef struct rd_kafka_topic_partition_list_t:
@@ -43,6 +57,8 @@ cdef extern from "tg_rdkafka.h" nogil:
     int32_t TG_RK_ERR_OK, TG_RK_ERR_PARTITION_EOF, TG_RK_ERR_ASSIGN_PARTITIONS, TG_RK_ERR_REVOKE_PARTITIONS
     int32_t TG_RK_ERR_AUTO_OFFSET_RESET, TG_RK_ERR_STATE, TG_RK_ERR_NO_OFFSET
     int TG_RK_EVENT_FETCH, TG_RK_EVENT_LOG, TG_RK_EVENT_ERROR, TG_RK_EVENT_REBALANCE, TG_RK_EVENT_OFFSET_COMMIT
+    int TG_RK_EVENT_DESCRIBETOPICS_RESULT, TG_RK_EVENT_LISTOFFSETS_RESULT
+    int TG_RK_ADMIN_DESCRIBETOPICS, TG_RK_ADMIN_LISTOFFSETS, TG_RK_READ_UNCOMMITTED, TG_RK_READ_COMMITTED
 
     ctypedef struct tg_rdkafka:
         int (*version)() noexcept nogil
@@ -96,12 +112,42 @@ cdef extern from "tg_rdkafka.h" nogil:
         const char *(*error_string)(const rd_kafka_error_t *) noexcept nogil
         void (*error_destroy)(rd_kafka_error_t *) noexcept nogil
         int32_t (*committed)(rd_kafka_t *, rd_kafka_topic_partition_list_t *, int) noexcept nogil
-        int32_t (*query_watermark_offsets)(rd_kafka_t *, const char *, int32_t, int64_t *, int64_t *,
-                                           int) noexcept nogil
         int32_t (*offsets_store)(rd_kafka_t *, rd_kafka_topic_partition_list_t *) noexcept nogil
         rd_kafka_error_t *(*consumer_close_queue)(rd_kafka_t *, rd_kafka_queue_t *) noexcept nogil
         int (*consumer_closed)(rd_kafka_t *) noexcept nogil
         int32_t (*fatal_error)(rd_kafka_t *, char *, size_t) noexcept nogil
+        int32_t (*commit)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *, int) noexcept nogil
+        int32_t (*error_code)(const rd_kafka_error_t *) noexcept nogil
+        rd_kafka_topic_partition_t *(*topic_partition_list_find)(const rd_kafka_topic_partition_list_t *, const char *,
+                                                                 int32_t) noexcept nogil
+        void (*topic_partition_set_leader_epoch)(rd_kafka_topic_partition_t *, int32_t) noexcept nogil
+        rd_kafka_AdminOptions_t *(*AdminOptions_new)(rd_kafka_t *, int) noexcept nogil
+        void (*AdminOptions_destroy)(rd_kafka_AdminOptions_t *) noexcept nogil
+        int32_t (*AdminOptions_set_request_timeout)(rd_kafka_AdminOptions_t *, int, char *, size_t) noexcept nogil
+        rd_kafka_error_t *(*AdminOptions_set_isolation_level)(rd_kafka_AdminOptions_t *, int) noexcept nogil
+        void (*AdminOptions_set_opaque)(rd_kafka_AdminOptions_t *, void *) noexcept nogil
+        void *(*event_opaque)(rd_kafka_event_t *) noexcept nogil
+        rd_kafka_TopicCollection_t *(*TopicCollection_of_topic_names)(const char **, size_t) noexcept nogil
+        void (*TopicCollection_destroy)(rd_kafka_TopicCollection_t *) noexcept nogil
+        void (*DescribeTopics)(rd_kafka_t *, const rd_kafka_TopicCollection_t *, const rd_kafka_AdminOptions_t *,
+                               rd_kafka_queue_t *) noexcept nogil
+        const rd_kafka_event_t *(*event_DescribeTopics_result)(rd_kafka_event_t *) noexcept nogil
+        const rd_kafka_TopicDescription_t **(*DescribeTopics_result_topics)(const rd_kafka_event_t *,
+                                                                            size_t *) noexcept nogil
+        const char *(*TopicDescription_name)(const rd_kafka_TopicDescription_t *) noexcept nogil
+        const rd_kafka_error_t *(*TopicDescription_error)(const rd_kafka_TopicDescription_t *) noexcept nogil
+        const rd_kafka_Uuid_t *(*TopicDescription_topic_id)(const rd_kafka_TopicDescription_t *) noexcept nogil
+        const rd_kafka_TopicPartitionInfo_t **(*TopicDescription_partitions)(const rd_kafka_TopicDescription_t *,
+                                                                             size_t *) noexcept nogil
+        int64_t (*Uuid_most_significant_bits)(const rd_kafka_Uuid_t *) noexcept nogil
+        int64_t (*Uuid_least_significant_bits)(const rd_kafka_Uuid_t *) noexcept nogil
+        void (*ListOffsets)(rd_kafka_t *, rd_kafka_topic_partition_list_t *, const rd_kafka_AdminOptions_t *,
+                            rd_kafka_queue_t *) noexcept nogil
+        const rd_kafka_event_t *(*event_ListOffsets_result)(rd_kafka_event_t *) noexcept nogil
+        const rd_kafka_ListOffsetsResultInfo_t **(*ListOffsets_result_infos)(const rd_kafka_event_t *,
+                                                                             size_t *) noexcept nogil
+        const rd_kafka_topic_partition_t *(*ListOffsetsResultInfo_topic_partition)(
+            const rd_kafka_ListOffsetsResultInfo_t *) noexcept nogil
 
     const char *tg_rdkafka_load(const char *path, tg_rdkafka *api, char *words, size_t size)
 
