@@ -86,7 +86,7 @@ class Actions(Cluster):
         """One event loop does nothing for a while; its reader and the others go on."""
         if not (member := self.one()):
             return ""
-        member.stalled = self.now + self.rng.choice((0.5, 3.0, 10.0))
+        member.stalled = self.now + self.rng.choice((0.5, 5.0, 20.0))
         return f"{member.name} until {member.stalled:.3f}"
 
     def trouble(self) -> str:

@@ -23,6 +23,7 @@ class Shape:
     chunks: int
     batch: int
     carry: int
+    depth: int
     concurrency: int
     inflight: int
     members: int
@@ -41,6 +42,7 @@ class Cluster:
             chunks=rng.choice((8, 8, 12, 24)),
             batch=rng.choice((1, 3, 10, 40)),
             carry=rng.choice((3, 10, 40)),
+            depth=rng.choice((30, 100, 1000)),
             concurrency=rng.choice((1, 2, 4, 8)),
             inflight=rng.choice((2_000, 10_000, 100_000)),
             members=rng.choice((1, 2, 2, 3)),
@@ -87,7 +89,7 @@ class Cluster:
         self.started += 1
         name, topics = f"m{self.started}", sorted({p.topic for p in self.partitions})
         parts = [[topic] for topic in topics] if self.shape.split else [topics]
-        clients = [Client(self.group, part, self.rng, 100, f"{name}.{n}") for n, part in enumerate(parts)]
+        clients = [Client(self.group, part, self.rng, self.shape.depth, f"{name}.{n}") for n, part in enumerate(parts)]
         self.members.append(Member(name, clients, self.app, self.checks, lambda: self.now, self.rng, self.shape))
         for client in clients:
             self.group.join(client)

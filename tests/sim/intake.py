@@ -168,7 +168,7 @@ class Intake:
                 slot = found
             slot.end = message.offset
             self.ledger.test_end(slot.number, slot.end)
-        elif message.err == RESET:
+        elif message.err == RESET and (self.mutant == "old-reset" or not 0 <= message.offset < at["next"]):
             slot.reset_from = max(at["next"], 0)
             slot.resetting = False
             lane.resets += 1

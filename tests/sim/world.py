@@ -18,6 +18,7 @@ MUTANTS = {
     "late-ack": "an acknowledgement reaches its partition's next assignment",
     "gap-jump": "the frontier jumps over a gap",
     "hold-lost": "a hold, and what it held back, is lost at a rebalance",
+    "old-reset": "an offset reset of an earlier assignment is repaired in this one",
 }
 HEAL_SECONDS = 70.0  # a target's Retry-After may be a minute away
 TICKS = (0.0, 0.0, 0.001, 0.01, 0.05, 0.3)
