@@ -28,7 +28,7 @@ class Slot:
     end: int = -1
     stored: int = -1
     reset_from: int = -1
-    resetting: bool = False
+    resetting: int = 0
     # shadow
     first: int | None = None  # record of this assignment
     position: int = 0  # behind the last record read

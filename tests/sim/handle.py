@@ -127,9 +127,9 @@ class Handle:
 
     def _broken(self, lane: Lane) -> list[Slot]:
         """_broken: an eager protocol knows whole assignments only."""
-        broken = [slot for slot in lane.slots.values() if slot.reset_from >= 0 and not slot.resetting]
+        broken = [s for s in lane.slots.values() if s.resetting == 2 or (s.reset_from >= 0 and s.resetting == 0)]
         for slot in broken:
-            slot.resetting = True
+            slot.resetting = 1 if slot.reset_from >= 0 else 0
         lane.resets = 0
         if broken and self.client.group.eager:
             mine = [other for other in self.intake.lanes.values() if other.client is self.client]

@@ -148,7 +148,7 @@ class Intake:
         position = self.ledger.test_slot(old.number)["next"]
         if offset >= position:
             self.lost += offset - position if position >= 0 else 0
-            old.reset_from, old.resetting = -1, False
+            old.reset_from, old.resetting = -1, 0
             return old
         fresh = self.open(lane, old.partition, -1)
         lane.slots[old.partition.number] = fresh
@@ -168,7 +168,10 @@ class Intake:
                 slot = found
             slot.end = message.offset
             self.ledger.test_end(slot.number, slot.end)
-        elif message.err == RESET and (self.mutant == "old-reset" or not 0 <= message.offset < at["next"]):
-            slot.reset_from = max(at["next"], 0)
-            slot.resetting = False
+        elif message.err == RESET:
             lane.resets += 1
+            if slot.reset_from < 0 and 0 <= message.offset < at["next"] and self.mutant != "old-reset":
+                slot.resetting = 2
+                return
+            slot.reset_from = max(at["next"], 0)
+            slot.resetting = 0

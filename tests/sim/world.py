@@ -66,6 +66,8 @@ class World(Actions):
         """No more faults: the lag goes down at least once in HEAL_SECONDS, until it is 0 (I8)."""
         self.note("healing")
         self.app.mood, self.group.troubled = "well", False
+        for member in self.members:
+            member.stalled = 0.0
         until, tick, lag = self.now + HEAL_SECONDS, 0.02, self.group.lag
         while not (self.members and self.still()):
             if self.now >= until:
@@ -105,7 +107,7 @@ class World(Actions):
     def still(self) -> bool:
         return (
             self.group.lag == 0
-            and not self.app.sends
+            and all(member.delivery.idle for member in self.members)  # a retry may wait for half a minute
             and not self.dead
             and all(not lane.carry for member in self.members for lane in member.intake.lanes.values())
             and all(member.phase == READING for member in self.members)
