@@ -23,7 +23,7 @@ from harness.applog import Log, Request
 from harness.bodies import parse
 from harness.ports import free_ports
 
-MODES = ("ok", "refuse", "hang-before", "hang-after", "reset-before", "reset-after", "garbage", "down")
+MODES = ("ok", "refuse", "hang-before", "hang-after", "reset-before", "reset-after", "cut-answer", "garbage", "down")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,10 @@ class Mode:
 
     ``ms_per_event`` and ``workers`` make it slow in any mode that answers: so many requests at a time, each for its
     number of events. ``refuse`` answers ``status``, with ``Retry-After`` where ``retry_after`` (seconds) is given, in
-    the form ``seconds`` or ``date``. ``before`` and ``after`` mean the reading of the body. ``down`` closes the
-    listener and every connection. ``count`` returns to ``ok`` after so many requests; ``classes`` names those that
-    are meant, the others being served well; ``containing`` likewise chooses bodies.
+    the form ``seconds`` or ``date``. ``before`` and ``after`` mean the reading of the body; ``cut-answer`` ends the
+    connection within an answer that begins with 200. ``down`` closes the listener and every connection. ``count``
+    returns to ``ok`` after so many requests; ``classes`` names those that are meant, the others being served well;
+    ``containing`` likewise chooses bodies.
     """
 
     name: str = "ok"
@@ -181,6 +182,8 @@ class Shop:
             return await self.hang(request)
         if mode.name == "garbage":
             return cut(request, b"\x16\x03HTTP/9 what?\r\n\r\n\xff\xfe")
+        if mode.name == "cut-answer":
+            return cut(request, b"HTTP/1.1 200 OK\r\nContent-Length: 64\r\n\r\nhalf of")
         if status is None:
             return cut(request, b"")
         return web.Response(status=status, headers=retry_headers(mode) if status != 200 else None)

@@ -25,6 +25,7 @@ from harness.topics import create_topic
 
 GROUP_SESSION_MS = 4_000  # of members with the new protocol: the broker decides; classic ones may go down to 1 s
 
+_SECURITY = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _PROPERTIES = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -62,7 +63,9 @@ class KafkaServer:
     """One broker on one data directory, on ports that it keeps over restarts.
 
     ``properties`` are added to ``server.properties``; ``jvm_options`` follow the defaults. ``listeners`` are more of
-    them beside the plain one, security protocol to port on 127.0.0.1, with their settings among ``properties``.
+    them beside the plain one, security protocol to port on 127.0.0.1, with their settings among ``properties``; a name
+    that is no security protocol is a plain one. ``advertised`` gives the port that clients of a listener are told
+    where it is another one: that of a proxy in between (proxy.py).
     Without ``data_dir`` the data lives in a temporary directory that ``close`` removes. A process that is killed takes
     its broker with it.
     Raises KafkaUnavailableError without Java or Maven, RuntimeError with the end of the log where it does not start.
@@ -75,6 +78,7 @@ class KafkaServer:
         heap_mb: int = 320,
         properties: Mapping[str, str] | None = None,
         listeners: Mapping[str, int] | None = None,
+        advertised: Mapping[str, int] | None = None,
         jvm_options: Sequence[str] = ("-XX:TieredStopAtLevel=1",),  # for a run of minutes the cheap compiler wins
     ) -> None:
         self._jars = install.jars()
@@ -87,6 +91,7 @@ class KafkaServer:
         self._java += ["-cp", f"{self._jars}/*"]
         self._more = dict(properties or {})
         self._listeners = dict(listeners or {})
+        self._advertised = dict(advertised or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self._port = 0
@@ -160,10 +165,11 @@ class KafkaServer:
     def _format(self) -> None:
         self._port, controller = free_ports(2)
         clients = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self._clients())
-        protocols = ",".join(f"{name}:{name}" for name, _ in self._clients())
+        told = ",".join(f"{n}://127.0.0.1:{self._advertised.get(n, port)}" for n, port in self._clients())
+        protocols = ",".join(f"{n}:{n if n in _SECURITY else 'PLAINTEXT'}" for n, _ in self._clients())
         listeners = {
             "listeners": f"{clients},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": clients,
+            "advertised.listeners": told,
             "listener.security.protocol.map": f"{protocols},CONTROLLER:PLAINTEXT",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "log.dirs": str(self.data_dir / "data"),
