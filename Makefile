@@ -28,7 +28,7 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test sim build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
+.PHONY: help run test faults guarantees sim build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -40,6 +40,16 @@ test: build $(VENV)/.dev ## all tests; those on a real Kafka need Java 17 and Ma
 
 build: build/.$(MODE) ## .venv, locked dependencies, native core in place
 	@:
+
+faults: build $(VENV)/.dev ## faults on a real Kafka, the long form; ROUNDS=100 for longer (20)
+	@exec env TIDEGATE_TEST_FAULT_ROUNDS=$(or $(ROUNDS),20) $(BIN)/python -m pytest tests/faults $(ARGS)
+
+guarantees: build $(VENV)/.dev ## docs/guarantees.md from a run of the faults; ROUNDS=20 for the long form
+	@mkdir -p build; rm -f build/faults.jsonl
+	@env TIDEGATE_TEST_FAULT_ROUNDS=$(or $(ROUNDS),1) TIDEGATE_TEST_FAULT_ROWS=$(CURDIR)/build/faults.jsonl \
+		$(BIN)/python -m pytest tests/faults --deselect tests/faults/test_page.py $(ARGS)
+	@cd tests && ../$(BIN)/python -m faults.page ../build/faults.jsonl >../build/guarantees.md
+	@mv build/guarantees.md docs/guarantees.md
 
 sim: build $(VENV)/.dev ## simulated groups, faults by seed; SEEDS=10000 for longer, SEED=17 for one again
 	@cd tests && exec ../$(BIN)/python -m sim $(SIM) $(ARGS)

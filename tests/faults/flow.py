@@ -1,0 +1,102 @@
+"""What the fault tests share: a steady stream, bounds on duplicates, and the app's view of how long a fault lasted."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+
+from confluent_kafka import KafkaException
+
+from harness.applog import Request
+from harness.checker import Report, judge
+from harness.produce import Writer, shop_events
+from harness.scene import Scene, event_class
+from harness.sidecar import Sidecar
+from harness.topics import Partition, assignments
+
+EVENTS_PER_SECOND = 300
+
+
+@contextmanager
+def stream(scene: Scene, partitions: int | None = None) -> Iterator[None]:
+    """Produces EVENTS_PER_SECOND beside the block, over ``partitions`` of the topic (all of them)."""
+    done = threading.Event()
+
+    def produce() -> None:
+        number, count = 0, EVENTS_PER_SECOND // 10
+        with Writer(scene.broker.bootstrap_servers, scene.topic) as writer:
+            while not done.wait(0.1):
+                writer.send(shop_events(count, partitions or scene.partitions, start=number))
+                writer.producer.poll(0)
+                number += count
+
+    thread = threading.Thread(target=produce)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def wait_flowing(scene: Scene, sidecar: Sidecar, timeout: float = 40, what: str = "events flow") -> float:
+    """Waits for events that the app has not seen before; returns the seconds that took."""
+    begun, before = time.monotonic(), scene.app.stats()["distinct"]
+    sidecar.wait_until(lambda: scene.app.stats()["distinct"] > before, timeout, what)
+    return time.monotonic() - begun
+
+
+def shares(scene: Scene) -> list[int]:
+    """How many partitions each member has, the fewest first; at leisure, since each question is a connection."""
+    time.sleep(0.2)
+    try:
+        return assignments(scene.servers, scene.group)
+    except KafkaException:
+        return []  # its coordinator is still loading
+
+
+def partitions_in(request: Request) -> set[Partition]:
+    """The partitions that a request carries, by its X-Tidegate-Offsets header."""
+    places = (part.rpartition(":")[0].rpartition("/") for part in request.offsets.split(";") if part)
+    return {(topic, int(number)) for topic, _, number in places}
+
+
+def longest_pause(requests: list[Request], since_ns: int, until_ns: int) -> float:
+    """Seconds for which, at worst, one partition of a steady stream brought nothing: what its hand-over took.
+
+    The app's clock, not tidegate's word for it; what the stream itself leaves between two records is included.
+    """
+    times: dict[Partition, list[int]] = defaultdict(list)
+    for request in requests:
+        if since_ns <= request.time_ns <= until_ns:
+            for partition in partitions_in(request):
+                times[partition].append(request.time_ns)
+    return max((b - a for moments in times.values() for a, b in pairwise(moments)), default=0) / 1e9
+
+
+def require_conserved(*sidecars: Sidecar) -> None:
+    """Conservation after the end of each (``--summary``): whatever was polled is in exactly one disposition."""
+    for sidecar in sidecars:
+        for label, counts in sidecar.summary()["classes"].items():
+            ended = sum(counts.values()) - counts["polled"]
+            assert counts["polled"] == ended, f"{sidecar.name}, {label}: {counts}"
+
+
+def unsaid(scene: Scene) -> int:
+    """Events that the app took without the sidecar having learned it: they come again, nobody can know better."""
+    return sum(len(request.ids) for request in scene.app.requests() if request.status is None)
+
+
+def judge_flowing(scene: Scene, duplicates: int) -> Report:
+    """A verdict while the stream goes on: commits are asked first, then the app, then the topic.
+
+    So each is at least as far as the one before it, and whatever is missing is missing.
+    """
+    committed, requests = scene.committed(), scene.app.requests()
+    records, ends = scene.read()
+    found = judge(records, requests, committed, ends, drained=False, duplicates=duplicates, classes=event_class)
+    return found.require()

@@ -1,0 +1,187 @@
+"""Members that stop in ways of their own: frozen beyond the session, told to end amid a rebalance or an outage."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewPartitions
+
+from faults.flow import require_conserved, shares, stream, wait_flowing
+from faults.rows import ROUNDS, Matrix
+from harness.fixtures import Scenes
+from harness.parallel import side_by_side
+from harness.produce import send, shop_events
+from harness.scene import Broker, Scene, event_class
+from harness.sidecar import Sidecar
+
+BATCH, CONCURRENCY = 40, 4
+IN_FLIGHT = BATCH * CONCURRENCY
+FROZEN_SECONDS = 6.0  # sessions are 3 s with the classic protocol, 4 s with the new one
+DRAIN_SECONDS = 2
+END_SECONDS = DRAIN_SECONDS + 10
+
+
+def member(scene: Scene, name: str) -> Sidecar:
+    return scene.sidecar("--summary", name=name, batch_max_records=BATCH, concurrency=CONCURRENCY)
+
+
+def frozen(scene: Scene, matrix: Matrix) -> Callable[[], None]:
+    """SIGSTOP beyond the session: another has taken over when it wakes up, and it must not commit what it held."""
+
+    def job() -> None:
+        scene.app.mode(ms_per_event=1, workers=CONCURRENCY)
+        first, second = member(scene, "first"), member(scene, "second")
+        allowed, recovered = 0, 0.0
+        with stream(scene):
+            for _ in range(ROUNDS):
+                second.wait_until(lambda: shares(scene) == [2, 2], 40, "a share for each")
+                wait_flowing(scene, second)
+                time.sleep(1)
+                second.process.send_signal(signal.SIGSTOP)
+                stopped = time.monotonic()
+                # What the app has and no commit covers comes again, and so does what waits in its buffers.
+                allowed += scene.exposed() + IN_FLIGHT
+                first.wait_until(lambda: shares(scene) == [4], 40, "all to the first")
+                recovered = max(recovered, time.monotonic() - stopped)
+                time.sleep(max(0.0, FROZEN_SECONDS - (time.monotonic() - stopped)))
+                before = scene.committed()
+                second.process.send_signal(signal.SIGCONT)
+                deadline = time.monotonic() + 3
+                while time.monotonic() < deadline:
+                    now = scene.committed()
+                    assert all(now[p] >= offset for p, offset in before.items()), f"committed {before}, then {now}"
+                    before = now
+                    time.sleep(0.2)
+                assert second.alive, second.tail()
+            second.wait_until(lambda: shares(scene) == [2, 2], 40, "a share for each again")
+        scene.wait_settled(first, 30)
+        for one in (first, second):
+            one.stop(END_SECONDS)
+        require_conserved(first, second)
+        matrix.add(
+            "test_members.py::test_members_that_stop",
+            f"SIGSTOP beyond the session, then SIGCONT ({scene.protocol} protocol)",
+            "nothing lost; late acknowledgements void; twice at most what was not committed",
+            scene.judge(duplicates=allowed, classes=event_class),
+            exposed=allowed,
+            seconds=recovered,
+            timed="until another had its partitions",
+        )
+
+    return job
+
+
+def told_to_end(scene: Scene, matrix: Matrix, seed: int) -> Callable[[], None]:
+    """SIGTERM at any moment of a rebalance that a newcomer began: it takes over from the one that leaves."""
+
+    def job() -> None:
+        dice = random.Random(seed)
+        scene.app.mode(ms_per_event=1, workers=CONCURRENCY)
+        worst, rounds = 0.0, 3 * ROUNDS
+        old = member(scene, "member-0")
+        with stream(scene):
+            wait_flowing(scene, old)
+            for number in range(1, rounds + 1):
+                new = member(scene, f"member-{number}")
+                new.wait_until(lambda: joining(scene), 40, "a join")
+                time.sleep(dice.uniform(0, 0.6))
+                begun = time.monotonic()
+                old.stop(END_SECONDS)
+                worst = max(worst, time.monotonic() - begun)
+                require_conserved(old)
+                wait_flowing(scene, new)
+                old = new
+        scene.wait_settled(old, 30)
+        old.stop(END_SECONDS)
+        require_conserved(old)
+        exposed = 2 * rounds * IN_FLIGHT
+        matrix.add(
+            "test_members.py::test_members_that_stop",
+            f"SIGTERM during a rebalance, {rounds} times ({scene.protocol} protocol)",
+            f"exit 0 within {END_SECONDS} s; nothing lost; twice at most what was in flight or not committed",
+            scene.judge(duplicates=exposed, classes=event_class),
+            exposed=exposed,
+            seconds=worst,
+            timed="from SIGTERM to the end",
+        )
+
+    return job
+
+
+def joining(scene: Scene) -> bool:
+    """Whether the newcomer is a member already: then the rebalance is under way."""
+    return len(shares(scene)) > 1
+
+
+def told_to_end_without_app(scene: Scene, matrix: Matrix, mode: str) -> Callable[[], None]:
+    """SIGTERM while the app is away: what cannot be delivered is left to Kafka."""
+
+    def job() -> None:
+        sidecar = member(scene, "sidecar")
+        with stream(scene):
+            wait_flowing(scene, sidecar)
+            scene.app.mode(mode)
+            time.sleep(1.5)
+            begun = time.monotonic()
+            sidecar.stop(END_SECONDS)
+            seconds = time.monotonic() - begun
+            require_conserved(sidecar)
+            scene.app.mode()
+        allowed = scene.exposed()
+        sidecar.start()
+        scene.wait_settled(sidecar, 30)
+        sidecar.stop(END_SECONDS)
+        matrix.add(
+            "test_members.py::test_members_that_stop",
+            f"SIGTERM while the app is {'down' if mode == 'down' else 'silent'}",
+            f"exit 0 within {END_SECONDS} s; nothing lost; twice only what the app had taken",
+            scene.judge(duplicates=allowed, classes=event_class),
+            exposed=allowed,
+            seconds=seconds,
+            timed="from SIGTERM to the end",
+        )
+
+    return job
+
+
+def test_members_that_stop(kafka_broker: Broker, scenes: Scenes, matrix: Matrix) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    jobs = []
+    for protocol in ("classic", "consumer"):
+        scene = scenes(kafka_broker, protocol=protocol, name=f"frozen-{protocol}")
+        jobs.append((f"frozen {protocol}", frozen(scene, matrix)))
+        scene = scenes(kafka_broker, protocol=protocol, name=f"term-{protocol}")
+        jobs.append((f"SIGTERM amid a rebalance, {protocol}", told_to_end(scene, matrix, seed)))
+    for mode in ("down", "hang-before"):
+        scene = scenes(kafka_broker, name=f"term-{mode}")
+        jobs.append((f"SIGTERM, app {mode}", told_to_end_without_app(scene, matrix, mode)))
+    side_by_side(jobs)
+
+
+def test_partitions_added_while_running(kafka_broker: Broker, scenes: Scenes, matrix: Matrix) -> None:
+    """The new ones flow from their beginning."""
+    scene = scenes(kafka_broker, partitions=2, name="grown")
+    sidecar = scene.sidecar("--summary", kafka_topic_metadata_refresh_interval_ms=1000)
+    scene.produce(200)
+    scene.wait_settled(sidecar)
+    admin = AdminClient({"bootstrap.servers": scene.servers})
+    admin.create_partitions([NewPartitions(scene.topic, 6)])[scene.topic].result(20)
+    scene.partitions, begun = 6, time.monotonic()
+    send(scene.servers, scene.topic, shop_events(600, 6))  # before the sidecar knows of them
+    scene.wait_settled(sidecar, 30)
+    seconds = time.monotonic() - begun
+    sidecar.stop(END_SECONDS)
+    require_conserved(sidecar)
+    matrix.add(
+        "test_members.py::test_partitions_added_while_running",
+        "partitions added while running",
+        "the new ones flow from their beginning",
+        scene.judge(classes=event_class),
+        seconds=seconds,
+        timed="until all of it was settled, metadata asked each second",
+    )
