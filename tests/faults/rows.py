@@ -46,7 +46,8 @@ class Matrix:
         """Adds what a run came to. ``report`` has passed ``require``, or there would be no row."""
         lost = sum(kind == "lost" for kind, _ in report.violations) + report.pending
         row = Row(test, fault, expected, report.records, lost, report.duplicates, exposed, round(seconds, 2), timed)
-        print(f"{row.fault}: {report.summary()} (bound {exposed}); {row.seconds} s {timed}")
+        counts = f"{row.records} records, {lost} lost, {row.duplicates} twice (bound {exposed})"
+        print(f"{fault}: {counts}, {row.seconds} s {timed}")
         with self._lock:
             self.rows.append(row)
 
