@@ -116,7 +116,7 @@ def test_slow_is_slow_for_everybody_together(app: App) -> None:
     assert app.stats()["max_busy"] >= 2
 
 
-@pytest.mark.parametrize("mode", ["reset-before", "reset-after", "garbage"])
+@pytest.mark.parametrize("mode", ["reset-before", "reset-after", "cut-answer", "garbage"])
 def test_connections_that_break(app: App, mode: str) -> None:
     app.mode(mode)
     with pytest.raises((ConnectionError, http.client.HTTPException)):
