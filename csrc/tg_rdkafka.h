@@ -105,6 +105,7 @@ typedef struct {
     X(void, queue_forward, (rd_kafka_queue_t * src, rd_kafka_queue_t * dst))                                          \
     X(void, queue_io_event_enable, (rd_kafka_queue_t * queue, int fd, const void *payload, size_t size))              \
     X(rd_kafka_event_t *, queue_poll, (rd_kafka_queue_t * queue, int timeout_ms))                                     \
+    X(size_t, queue_length, (rd_kafka_queue_t * queue))                                                               \
     X(int32_t, poll_set_consumer, (rd_kafka_t * rk))                                                                  \
     X(ssize_t, consume_batch_queue,                                                                                   \
       (rd_kafka_queue_t * queue, int timeout_ms, rd_kafka_message_t **messages, size_t room))                         \
@@ -132,6 +133,8 @@ typedef struct {
     X(int32_t, assignment, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * *partitions))                          \
     X(rd_kafka_error_t *, incremental_assign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions))   \
     X(rd_kafka_error_t *, incremental_unassign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions)) \
+    X(int32_t, pause_partitions, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions))                     \
+    X(int32_t, resume_partitions, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions))                    \
     X(const char *, rebalance_protocol, (rd_kafka_t * rk))                                                            \
     X(int, assignment_lost, (rd_kafka_t * rk))                                                                        \
     X(const char *, error_string, (const rd_kafka_error_t *error))                                                    \

@@ -14,6 +14,7 @@ from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.ops.metrics import Snapshot, Sources
 from tidegate.sinks.blackhole import BlackholeSink
+from tidegate.types import LaneState
 
 
 @dataclass
@@ -22,9 +23,10 @@ class StillReader:
 
     heartbeat_age: float = 0.5
     stale: int = 0
-    held: list[tuple[str, str, int, float, int, float, float]] = field(default_factory=list)
+    refetched: int = 0
+    held: list[LaneState] = field(default_factory=list)
 
-    def lanes(self) -> list[tuple[str, str, int, float, int, float, float]]:
+    def lanes(self) -> list[LaneState]:
         return self.held
 
 

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily
 from tidegate.ops.exposition import Capped, Exposition
 from tidegate.ops.metrics import TABLE, Family
 from tidegate.ops.metrics_docs import markdown
-from tidegate.types import CLASS_LABELS, Disposition
+from tidegate.types import CLASS_LABELS, Disposition, LaneState
 
 from .conftest import Figures, parse
 from .snapshots import Parts
@@ -47,7 +47,7 @@ def test_names_follow_the_conventions() -> None:
 def test_every_row_shows_once_something_was_read() -> None:
     parts = Parts()
     parts.read()
-    parts.reader.held = [("orders", "ring", 0, 1.5, 3, 2.0, 0.25)]
+    parts.reader.held = [LaneState("orders", "ring", 0, 1.5, 3, 2.0, 0.25)]
     stats = parts.delivery.stats()
     stats.retries["http-500"] = 2
     figures = render(parts, delivery=stats)
@@ -128,7 +128,7 @@ def test_a_hold_counts_while_it_lasts_and_never_backwards() -> None:
     parts, exposition = Parts(), Exposition()
 
     def held(*lane: object) -> tuple[float, float]:
-        parts.reader.held = [("orders", *lane)]  # type: ignore[list-item]
+        parts.reader.held = [LaneState("orders", *lane)]  # type: ignore[arg-type]
         figures = render(parts, exposition)
         at = series(topic="orders", reason="ring")
         return figures["tidegate_lane_held"][at], figures["tidegate_lane_held_seconds_total"][at]
@@ -138,6 +138,38 @@ def test_a_hold_counts_while_it_lasts_and_never_backwards() -> None:
     assert held("ring", 0, 2.5, 1, 2.5, 0.0) == (1, 5.0)  # it ended between the two readings
     assert held("flowing", 0, 0.0, 1, 2.5, 0.0) == (0, 5.0)
     assert held("ring", 0, 4.0, 2, 2.5, 0.0) == (1, 6.5)
+
+
+def test_held_lanes_are_counted_by_reason_and_class() -> None:
+    parts = Parts()
+    held = LaneState("clicks", "app-down", 3, 4.0, 2, 1.0, 0.5, budget_seconds=2.0, app_down_seconds=8.0, lane_klass=3)
+    parts.reader.held = [
+        held,
+        held._replace(topic="views", klass=2, lane_klass=2),
+        held._replace(topic="more"),
+        LaneState("mixed", "budget", -1, 1.0, 1, 0.0, 0.0, paused=True, pauses=3, paused_seconds=7.0, purged=500,
+                  queued=20, head_age=12.5),
+        LaneState("calm", "flowing", 0, 0.0, 0, 0.0, 0.0),
+    ]  # fmt: skip
+    figures = render(parts)
+    assert figures["tidegate_lanes_held"] == {
+        series(reason="app-down", **{"class": "bulk"}): 2,
+        series(reason="app-down", **{"class": "normal"}): 1,
+        series(reason="budget", **{"class": "mixed"}): 1,
+    }
+    seconds = figures["tidegate_lane_held_seconds_total"]
+    assert [seconds[series(topic="clicks", reason=name)] for name in ("ring", "span", "budget", "app-down")] == [
+        1.0, 0.5, 2.0, 12.0,
+    ]  # fmt: skip
+    of_mixed = series(topic="mixed")
+    assert {name: figures[f"tidegate_{name}"][of_mixed] for name in (
+        "lane_paused", "lane_paused_seconds_total", "lane_pauses_total", "lane_purged_records_total",
+        "lane_queued_records", "critical_held_age_seconds",
+    )} == {
+        "lane_paused": 1, "lane_paused_seconds_total": 7.0, "lane_pauses_total": 3, "lane_purged_records_total": 500,
+        "lane_queued_records": 20, "critical_held_age_seconds": 12.5,
+    }  # fmt: skip
+    assert figures["tidegate_critical_held_age_seconds"][series(topic="calm")] == 0
 
 
 def test_topics_beyond_the_cap_are_other() -> None:

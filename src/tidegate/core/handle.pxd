@@ -50,8 +50,10 @@ cdef class Handle:
     cdef void _forward(self, tg_lane *lane, const char *topic, int32_t partition) noexcept nogil
     cdef void _revoke(self, int64_t now_ns) noexcept nogil
     cdef bint _busy(self) noexcept nogil
-    cdef void _repair(self) noexcept nogil
+    cdef void _repair(self, int64_t now_ns) noexcept nogil
     cdef rd_kafka_topic_partition_list_t *_broken(self, tg_lane *lane) noexcept nogil
+    cdef void pause(self, tg_lane *lane, bint on, int64_t now_ns) noexcept nogil
+    cdef void _resume_assigned(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil
     cdef void _adopt(self, rd_kafka_topic_partition_list_t *list, bint add) noexcept nogil
     cdef bint _incremental(self) noexcept nogil
     cdef tg_slot *_slot(self, const char *topic, int32_t partition, tg_lane **lane) noexcept nogil

@@ -3,7 +3,8 @@
 Rules proved for librdkafka that this file keeps: partition queues are forwarded to their lane before every assign
 (a revoke clears the forward without a word); start offsets are explicit; a revocation waits for what is in flight, two
 seconds at most, because librdkafka pauses every partition of the handle meanwhile; the last acknowledgements are
-stored before unassign; each element of a stored list is checked; offsets are stored by this thread only, monotone, for
+stored before unassign; a pause outlives a revocation, so it is taken back at every assignment; each element of a
+stored list is checked; offsets are stored by this thread only, monotone, for
 live slots only, and never committed by hand.
 """
 
@@ -115,7 +116,7 @@ cdef class Handle:
         if self.revoking is not NULL and (now_ns >= self.revoke_until_ns or not self._busy()):
             self._revoke(now_ns)
         if self.revoking is NULL and self.assigning is NULL:
-            self._repair()
+            self._repair(now_ns)
         if self.closing and self.rk.consumer_closed(self.client):
             self.closed = True
 
@@ -265,6 +266,7 @@ cdef class Handle:
             self.mailbox.put(NOTE_FATAL, 0, 0, b"no memory for an assigned partition")
             self.failed = True
         self._adopt(list, True)
+        self._resume_assigned(list, now_ns)
         self._note_list(NOTE_ASSIGNED, list)
         self.rk.topic_partition_list_destroy(list)
         self.assigning = NULL
@@ -319,13 +321,13 @@ cdef class Handle:
             if slot is not NULL:
                 tg_store_i32(&slot.state, TG_SLOT_DEAD)
                 lane.slots[list.elems[i].partition] = NULL
-                self.intake.forget(lane, list.elems[i].partition)
+                self.intake.forget(lane, list.elems[i].partition, now_ns)
         self._adopt(list, False)
         self.rk.topic_partition_list_destroy(list)
         self.revoking = NULL
         self.changed_ns = now_ns
 
-    cdef void _repair(self) noexcept nogil:
+    cdef void _repair(self, int64_t now_ns) noexcept nogil:
         """Partitions whose position was out of range start again at what Kafka still has."""
         cdef rd_kafka_topic_partition_list_t *list
         cdef rd_kafka_topic_partition_list_t *now
@@ -349,7 +351,7 @@ cdef class Handle:
                     list.elems[p].offset = (TG_RK_OFFSET_BEGINNING if slot.reset_from >= 0
                                             else slot.next if slot.next >= 0 else self.start)
                     list.elems[p].err = 0
-                    self.intake.forget(lane, list.elems[p].partition)
+                    self.intake.forget(lane, list.elems[p].partition, now_ns)
                     self._forward(lane, list.elems[p].topic, list.elems[p].partition)
                 self._adopt(list, True)
             self.rk.topic_partition_list_destroy(list)
@@ -378,6 +380,57 @@ cdef class Handle:
                     if other.slots[p] is not NULL:
                         self.rk.topic_partition_list_add(list, self.ledger.lanes[other.number].topic, p)
         return list
+
+    # --- pausing ----------------------------------------------------------------------------------
+
+    cdef void pause(self, tg_lane *lane, bint on, int64_t now_ns) noexcept nogil:
+        """Pauses or resumes every partition of a lane. `lane.paused` says what came of it.
+
+        Only here, in the thread that reads: librdkafka goes back to what was last handed out, and a read in between
+        would make that too early or too late. What stands in the carry was handed out, and stays."""
+        cdef rd_kafka_topic_partition_list_t *list = self.rk.topic_partition_list_new(16)
+        cdef int32_t err = 0
+        cdef int p, list_cnt
+        cdef size_t before
+        if lane.slots is not NULL:
+            for p in range(lane.slot_room):
+                if lane.slots[p] is not NULL:
+                    self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
+        list_cnt = list.cnt
+        if list_cnt:
+            if on:
+                before = self.rk.queue_length(lane.queue)
+                err = self.rk.pause_partitions(self.client, list)
+                self.intake.shed(lane)
+                lane.purged += before - min(before, self.rk.queue_length(lane.queue))
+            else:
+                err = self.rk.resume_partitions(self.client, list)
+            for p in range(list.cnt):
+                err = err if err else list.elems[p].err
+        self.rk.topic_partition_list_destroy(list)
+        if err:
+            self.mailbox.put(NOTE_ERROR, err, 0, self.rk.err2str(err))
+        if on and not list_cnt or err and not on:  # a partition that stayed paused would be silent for good
+            lane.pause_after_ns = now_ns + RETRY_NS
+            return
+        if on:
+            lane.pauses += 1
+            lane.paused_since_ns = now_ns
+        elif lane.paused:
+            lane.paused_ns += now_ns - lane.paused_since_ns
+        tg_store_i32(&lane.paused, on)
+
+    cdef void _resume_assigned(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil:
+        """A partition that was paused when it was taken away comes back paused, without a word. All of its lane is
+        resumed, and paused anew in the next round if the order still stands."""
+        cdef tg_lane *lane = NULL
+        cdef tg_lane *last = NULL
+        cdef int i
+        for i in range(list.cnt):
+            self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
+            if lane is not NULL and lane is not last and lane.pauses:
+                self.pause(lane, False, now_ns)
+            last = lane
 
     # --- offsets ----------------------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ itself, and nothing that was fetched is thrown away.
 
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memset, strcmp, strlen
+from libc.string cimport memcpy, memmove, memset, strcmp, strlen
 
-from tidegate.core.atomic cimport tg_load_i32, tg_store_i32, tg_store_i64
+from tidegate.core.atomic cimport tg_load_i32, tg_load_i64, tg_store_i32, tg_store_i64
 from tidegate.core.csrc cimport TG_SCAN_EMPTY, TG_SCAN_HAS_BOM, TG_SCAN_HAS_NEWLINE, TG_SCAN_OK
 from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_lane_counts
 from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_HALTED, NOTE_RESET
@@ -29,13 +29,20 @@ from tidegate.core.ring cimport (
     record_bytes,
 )
 
+import time
+
+from tidegate.types import LaneState
+
 cdef extern from *:
     """
     #define tg_prefetch(p) __builtin_prefetch(p)
     """
     void tg_prefetch(const void *p) noexcept nogil
 
-REASONS = ("flowing", "ring", "span", "halted")
+REASONS = ("flowing", "ring", "span", "halted", "ring", "span", "budget", "app-down")
+assert len(REASONS) == TG_REASONS
+ORDERS = {None: 0, "ring": TG_ORDERED_RING, "span": TG_ORDERED_SPAN, "budget": TG_ORDERED_BUDGET,
+          "app-down": TG_ORDERED_APP_DOWN}
 
 
 cdef class Intake:
@@ -87,11 +94,11 @@ cdef class Intake:
         lane = <tg_lane *>calloc(1, sizeof(tg_lane))
         if lane is NULL:
             return NULL
-        lane.carry = <rd_kafka_message_t **>calloc(TG_CARRY, sizeof(rd_kafka_message_t *))
+        lane.carry = <rd_kafka_message_t **>calloc(TG_CARRY + 1, sizeof(rd_kafka_message_t *))
         if lane.carry is NULL:
             free(lane)
             return NULL
-        lane.number, lane.handle, lane.carry_max = number, handle, 16
+        lane.number, lane.handle, lane.carry_max, lane.head_ms = number, handle, 16, -1
         lane.topic_class, lane.topic_rule = decided if decided is not None else (-1, -1)
         self.lanes[self.lane_count] = lane
         self.lane_count += 1
@@ -111,7 +118,7 @@ cdef class Intake:
         lane.slots[partition] = slot
         return True
 
-    cdef void forget(self, tg_lane *lane, int32_t partition) noexcept nogil:
+    cdef void forget(self, tg_lane *lane, int32_t partition, int64_t now_ns) noexcept nogil:
         """Drops what the carry holds of a partition: after a new assignment it would look like new records."""
         cdef uint32_t i, kept = lane.carry_at
         cdef rd_kafka_message_t *message
@@ -125,7 +132,9 @@ cdef class Intake:
                 kept += 1
         lane.carry_len = kept
         # A hold, even a halt, is derived anew at the next read: its record may be among those that have gone.
-        tg_store_i32(&lane.hold, TG_FLOWING)
+        if lane.hold != TG_FLOWING:
+            lane.held_ns[lane.hold] += now_ns - lane.hold_since_ns
+            tg_store_i32(&lane.hold, TG_FLOWING)
 
     cdef void clear(self) noexcept nogil:
         """Destroys every message still in hand; librdkafka cannot be destroyed before."""
@@ -143,30 +152,90 @@ cdef class Intake:
     cdef void _hold(self, tg_lane *lane, int reason, int klass, int64_t now_ns) noexcept nogil:
         lane.hold_class = klass
         lane.hold_since_ns = now_ns
-        lane.holds += 1
+        if lane.hold == TG_FLOWING:
+            lane.holds += 1
         tg_store_i32(&lane.hold, reason)
 
     cdef bint released(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
-        """Whether the lane may be read; ends its hold where the reason has gone."""
+        """Whether the lane may be read; ends its hold where the reason has gone, or begins one that was ordered.
+
+        What holds a lane for the reader's own safety stands over what the control ordered: it ends here, at once,
+        and only then the order is looked at."""
         cdef rd_kafka_message_t *message
         cdef tg_slot *slot
-        if lane.hold == TG_FLOWING:
-            return True
+        cdef int32_t order = tg_load_i32(&lane.order)
+        cdef int32_t reason = order & TG_ORDER_REASON
+        if reason == TG_FLOWING and (order & TG_ORDER_PAUSE or lane.paused):
+            reason = TG_ORDERED_BUDGET
         if lane.hold == TG_HALTED:
             return False
         if lane.hold == TG_HELD_RING:
             if not self.rings.has_room(lane.hold_class, lane.hold_bytes):
                 return False
-        elif lane.carry_at < lane.carry_len:
+        elif lane.hold == TG_HELD_SPAN and lane.carry_at < lane.carry_len:
             message = lane.carry[lane.carry_at]
             slot = lane.slots[message.partition]
             # Half a span of room, so that holding does not flicker; or nothing left to wait for.
             if slot is not NULL and slot.next != slot.frontier and (
                     message.offset - slot.frontier > self.ledger.span // 2):
                 return False
-        lane.held_ns[lane.hold] += now_ns - lane.hold_since_ns
-        tg_store_i32(&lane.hold, TG_FLOWING)
-        return True
+        if lane.hold != reason:
+            if lane.hold != TG_FLOWING:
+                lane.held_ns[lane.hold] += now_ns - lane.hold_since_ns
+            if reason != TG_FLOWING:
+                self._hold(lane, reason, lane.topic_class, now_ns)
+            else:
+                tg_store_i32(&lane.hold, TG_FLOWING)
+        return reason == TG_FLOWING
+
+    cdef void look(self, tg_lane *lane) noexcept nogil:
+        """Notes how long ago the record was written that a hold keeps waiting.
+
+        Where the control held a lane there may be none in hand: a lane that may carry critical records takes one, so
+        that what its hold costs them is known. Events, which need no room, are dealt with on the way."""
+        cdef rd_kafka_message_t *head
+        cdef int64_t head_ms = -1
+        cdef int _turn
+        if lane.topic_class <= 0:
+            for _turn in range(16):
+                if lane.carry_at == lane.carry_len:
+                    lane.carry_at = lane.carry_len = 0
+                    if lane.paused or self.rk.consume_batch_queue(lane.queue, 0, lane.carry, 1) < 1:
+                        break
+                    lane.carry_len = 1
+                head = lane.carry[lane.carry_at]
+                if head.err == 0:
+                    head_ms = self.rk.message_timestamp(head, NULL)
+                    break
+                self._trouble(lane, head)
+                self.rk.message_destroy(head)
+                lane.carry_at += 1
+        tg_store_i64(&lane.head_ms, head_ms)
+
+    cdef void shed(self, tg_lane *lane) noexcept nogil:
+        """Lets librdkafka drop what a pause has outdated: it does so only when the queue is read.
+
+        Pausing itself purges the head of the queue alone, as far as one partition reaches, and the rest would stay in
+        memory for as long as the lane is not read. What is not outdated comes into the carry as in any read."""
+        cdef ssize_t got
+        if lane.carry_at:
+            lane.carry_len -= lane.carry_at
+            memmove(lane.carry, lane.carry + lane.carry_at, lane.carry_len * sizeof(rd_kafka_message_t *))
+            lane.carry_at = 0
+        if lane.carry_len > TG_CARRY:
+            return
+        got = self.rk.consume_batch_queue(lane.queue, 0, lane.carry + lane.carry_len, TG_CARRY + 1 - lane.carry_len)
+        if got > 0:
+            lane.carry_len += <uint32_t>got
+
+    cdef void count_queued(self) noexcept nogil:
+        """Looks how much librdkafka has fetched ahead for each lane."""
+        cdef int i
+        cdef tg_lane *lane
+        for i in range(self.lane_count):
+            lane = self.lanes[i]
+            if lane.queue is not NULL:
+                tg_store_i64(&lane.queued, <int64_t>self.rk.queue_length(lane.queue) + lane.carry_len - lane.carry_at)
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -197,7 +266,7 @@ cdef class Intake:
                 tg_prefetch(payload + 256)
             if not self._take(lane, lane.carry[i], now_ns):
                 break
-            bytes += lane.carry[i].len
+            bytes += lane.carry[i].len + lane.carry[i].key_len
             i += 1
         # All at once, not one by one: librdkafka's thread allocates what is freed here, and two threads that take
         # turns at one arena's lock spend a fifth of their time in the kernel.
@@ -206,6 +275,8 @@ cdef class Intake:
         lane.carry_at = i
         if i != first:
             self.rings.publish()
+            lane.mean_bytes = (7 * lane.mean_bytes + <int64_t>(bytes // (i - first))) // 8 if lane.mean_bytes else (
+                <int64_t>(bytes // (i - first)))
             lane.carry_max = <uint32_t>min(<size_t>TG_CARRY, 1 + TG_CARRY_BYTES // (1 + bytes // (i - first)))
         return <int>(i - first)
 
@@ -306,7 +377,7 @@ cdef class Intake:
         cdef tg_slot *fresh
         cdef char words[200]
         if old.reset_from < 0:
-            self.stale += 1  # read before: a refetch, already accounted for
+            self.refetched += 1  # read before, already accounted for
             return False
         if offset >= old.next:
             # Retention took what lies between; the records read before it stay valid.
@@ -406,16 +477,41 @@ cdef class Intake:
     # --- for the event loop -----------------------------------------------------------------------
 
     def report(self, int64_t now_ns) -> list:
-        """``(topic, hold reason, class index, seconds of this hold, holds, seconds held by ring, by span)``."""
+        """A LaneState for each lane."""
         cdef int i, reason
+        cdef int64_t head_ms, queued, wall_ms = <int64_t>(time.time() * 1000)
+        cdef double current
         cdef tg_lane *lane
+        spans = self.ledger.spans()
         lanes = []
         for i in range(self.lane_count):
             lane = self.lanes[i]
             reason = tg_load_i32(&lane.hold)
-            lanes.append((
+            head_ms = tg_load_i64(&lane.head_ms)
+            queued = tg_load_i64(&lane.queued)
+            current = (now_ns - lane.paused_since_ns) / 1e9 if tg_load_i32(&lane.paused) else 0.0
+            lanes.append(LaneState(
                 self.ledger._lane_names[lane.number], REASONS[reason], lane.hold_class,
-                (now_ns - lane.hold_since_ns) / 1e9 if reason else 0.0, lane.holds,
-                lane.held_ns[TG_HELD_RING] / 1e9, lane.held_ns[TG_HELD_SPAN] / 1e9,
+                max(0.0, (now_ns - lane.hold_since_ns) / 1e9) if reason else 0.0, lane.holds,
+                (lane.held_ns[TG_HELD_RING] + lane.held_ns[TG_ORDERED_RING]) / 1e9,
+                (lane.held_ns[TG_HELD_SPAN] + lane.held_ns[TG_ORDERED_SPAN]) / 1e9,
+                lane.held_ns[TG_ORDERED_BUDGET] / 1e9,
+                lane.held_ns[TG_ORDERED_APP_DOWN] / 1e9,
+                TG_FLOWING < reason <= TG_HALTED,
+                lane.topic_class,
+                lane.paused != 0,
+                lane.pauses,
+                lane.paused_ns / 1e9 + max(0.0, current),
+                lane.purged,
+                queued,
+                queued * (lane.mean_bytes + TG_QUEUED_BYTES),
+                spans[lane.number],
+                max(0, wall_ms - head_ms) / 1e3 if reason and head_ms >= 0 else 0.0,
             ))
         return lanes
+
+    def order(self, int lane, reason, bint pause) -> None:
+        """What the reader's thread is to do with a lane; see Reader.order."""
+        if not 0 <= lane < self.lane_count:
+            raise IndexError(f"there is no lane {lane}")
+        tg_store_i32(&self.lanes[lane].order, ORDERS[reason] | (TG_ORDER_PAUSE if pause else 0))

@@ -265,6 +265,22 @@ cdef class Ledger:
                               tg_load_i64(&slot.frontier), slot.target, slot.stored))
         return found
 
+    def spans(self) -> list:
+        """For each lane: unsettled offsets of its fullest partition."""
+        cdef uint32_t i
+        cdef tg_slot *slot
+        cdef int64_t frontier, wide
+        cdef list widest = [0] * self.lane_count
+        for i in range(self._used):
+            slot = self.slots[i]
+            if tg_load_i32(&slot.state) != TG_SLOT_LIVE:
+                continue
+            frontier = tg_load_i64(&slot.frontier)
+            wide = tg_load_i64(&slot.next) - frontier
+            if frontier >= 0 and wide > <int64_t>widest[slot.lane]:
+                widest[slot.lane] = wide
+        return widest
+
     def times(self) -> tuple:
         """Monotonic nanoseconds of the first read and the last settlement; 0 where there was none."""
         return self.first_read_ns, self.last_settled_ns

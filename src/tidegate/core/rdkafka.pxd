@@ -72,6 +72,7 @@ cdef extern from "tg_rdkafka.h" nogil:
         void (*queue_forward)(rd_kafka_queue_t *, rd_kafka_queue_t *) noexcept nogil
         void (*queue_io_event_enable)(rd_kafka_queue_t *, int, const void *, size_t) noexcept nogil
         rd_kafka_event_t *(*queue_poll)(rd_kafka_queue_t *, int) noexcept nogil
+        size_t (*queue_length)(rd_kafka_queue_t *) noexcept nogil
         int32_t (*poll_set_consumer)(rd_kafka_t *) noexcept nogil
         ssize_t (*consume_batch_queue)(rd_kafka_queue_t *, int, rd_kafka_message_t **, size_t) noexcept nogil
         void (*message_destroy)(rd_kafka_message_t *) noexcept nogil
@@ -100,6 +101,8 @@ cdef extern from "tg_rdkafka.h" nogil:
         rd_kafka_error_t *(*incremental_assign)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *) noexcept nogil
         rd_kafka_error_t *(*incremental_unassign)(rd_kafka_t *,
                                                   const rd_kafka_topic_partition_list_t *) noexcept nogil
+        int32_t (*pause_partitions)(rd_kafka_t *, rd_kafka_topic_partition_list_t *) noexcept nogil
+        int32_t (*resume_partitions)(rd_kafka_t *, rd_kafka_topic_partition_list_t *) noexcept nogil
         const char *(*rebalance_protocol)(rd_kafka_t *) noexcept nogil
         int (*assignment_lost)(rd_kafka_t *) noexcept nogil
         const char *(*error_string)(const rd_kafka_error_t *) noexcept nogil

@@ -1,9 +1,9 @@
 """Reader: the thread that owns the consumers and fills the rings, without the GIL.
 
-A round serves every handle's consumer queue, reads one batch from each lane that is not held, stores the offsets that
-were settled, and sleeps in poll(2) on one descriptor when there was nothing to do: lane queues, consumer queues and
-the event loop all write to it. It waits for nothing else, so neither a stalled event loop nor a full ring can cost the
-membership of the group.
+A round serves every handle's consumer queue, does what the control ordered, reads one batch from each lane that is not
+held, stores the offsets that were settled, and sleeps in poll(2) on one descriptor when there was nothing to do: lane
+queues, consumer queues and the event loop all write to it. It waits for nothing else, so neither a stalled event loop
+nor a full ring can cost the membership of the group.
 """
 
 import os
@@ -17,7 +17,7 @@ from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_i64, tg_store_i
 from tidegate.core.csrc cimport TG_SCAN_GRAMMAR, TG_SCAN_STRUCTURE
 from tidegate.core.dispatcher cimport Dispatcher
 from tidegate.core.handle cimport Handle
-from tidegate.core.intake cimport TG_HALTED, Intake, tg_lane
+from tidegate.core.intake cimport TG_HELD_RING, TG_HELD_SPAN, TG_ORDER_PAUSE, Intake, tg_lane
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.rdkafka cimport rd_kafka_metadata_t
@@ -40,6 +40,7 @@ cdef enum:
     CLOSING = 2
     POLL_MS = 100
     SWEEP_NS = 200000000
+    COUNT_NS = 50000000   # the control looks every 100 ms
     CLOSE_NS = 7000000000
 
 
@@ -127,7 +128,7 @@ cdef class Reader:
             self._loop()
 
     cdef void _loop(self) noexcept nogil:
-        cdef int64_t now_ns, sweep_ns = 0, close_by_ns = 0
+        cdef int64_t now_ns, sweep_ns = 0, count_ns = 0, close_by_ns = 0
         cdef int worked, phase
         while True:
             now_ns = clock_ns()
@@ -155,6 +156,9 @@ cdef class Reader:
                 worked = self._round(now_ns)
                 if worked and tg_load_i32(&self._armed) and tg_swap_i32(&self._armed, 0):
                     self._signal(self._notify_fd)
+            if now_ns - count_ns >= COUNT_NS:
+                count_ns = now_ns
+                self.intake.count_queued()
             if now_ns - sweep_ns >= SWEEP_NS:
                 sweep_ns = now_ns
                 self._first.sweep()
@@ -175,18 +179,28 @@ cdef class Reader:
     cdef int _round(self, int64_t now_ns) noexcept nogil:
         """One batch from each lane that is not held. Returns the messages dealt with."""
         cdef int worked = 0, i
-        cdef bint held = False
+        cdef int32_t order
+        cdef bint held = False, pause
         cdef tg_lane *lane
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
             if lane.queue is NULL:
                 continue
-            if lane.hold and not self.intake.released(lane, now_ns):
-                held = held or lane.hold != TG_HALTED
+            order = tg_load_i32(&lane.order)
+            pause = (order & TG_ORDER_PAUSE) != 0
+            if pause != lane.paused and now_ns >= lane.pause_after_ns:
+                if lane.handle:
+                    self._second.pause(lane, pause, now_ns)
+                else:
+                    self._first.pause(lane, pause, now_ns)
+            if (lane.hold or order or lane.paused) and not self.intake.released(lane, now_ns):
+                held = held or lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN
+                self.intake.look(lane)
                 continue
+            if lane.head_ms >= 0:
+                tg_store_i64(&lane.head_ms, -1)
             worked += self.intake.read(lane, now_ns)
-            if lane.hold:
-                held = held or lane.hold != TG_HALTED
+            held = held or lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN
         if worked:
             tg_fence()  # what was published is visible before the flag is read: see arm()
         if held and worked == 0:
@@ -195,7 +209,7 @@ cdef class Reader:
             tg_fence()
             for i in range(self.intake.lane_count):
                 lane = self.intake.lanes[i]
-                if lane.hold and self.intake.released(lane, now_ns):
+                if (lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN) and self.intake.released(lane, now_ns):
                     worked += 1
         return worked
 
@@ -321,6 +335,24 @@ cdef class Reader:
         """``(records that were taken to have no headers without asking librdkafka, whether this is in use)``."""
         return self.intake.headerless, self.intake.peek
 
+    @property
+    def refetched(self) -> int:
+        """Messages that arrived a second time and were dropped."""
+        return self.intake.refetched
+
     def lanes(self) -> list:
-        """As Intake.report."""
+        """A LaneState for each lane; their order never changes, new ones come last."""
         return self.intake.report(clock_ns())
+
+    def order(self, int lane, reason, bint pause=False) -> None:
+        """Holds a lane, by its place in `lanes`, until told otherwise; `reason` None: no more.
+
+        The reader's thread obeys in its next round, at once. With `pause` it also tells librdkafka to pause the
+        lane's partitions: what was fetched ahead is let go, and fetched again later.
+
+        Raises:
+            IndexError: there is no such lane.
+            KeyError: a reason other than ring, span, budget and app-down.
+        """
+        self.intake.order(lane, reason, pause)
+        self._signal(self._wake_fd)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tidegate import __version__
 from tidegate.ops import logs
-from tidegate.types import CLASS_LABELS
+from tidegate.types import CLASS_LABELS, LaneState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,8 @@ Kind = Literal["counter", "gauge"]
 Series = tuple[tuple[str, ...], float]  # label values in the row's order, and the value
 
 TARGET_STATES = ("open", "slow", "down")
-HOLDS = ("ring", "span", "halted")
+HOLDS = ("ring", "span", "halted", "budget", "app-down")
+MIXED = "mixed"  # instead of a class: a topic that can carry any
 NOT_KNOWN = -1  # of offsets
 
 
@@ -65,9 +66,10 @@ class Snapshot:
     states: dict[int, tuple[int, int, int]]  # class → buffered records, buffered bytes, records in flight
     errors: tuple[int, ...]  # of conservation, by class
     room_bytes: tuple[int, ...]
-    lanes: list[tuple[str, str, int, float, int, float, float]]  # as Reader.lanes
+    lanes: list[LaneState]
     heartbeat_age: float
     stale: int
+    refetched: int
     delivery: DeliveryFigures
     log_lines_dropped: int
     build: tuple[str, str]
@@ -97,6 +99,7 @@ class Sources:
             lanes=self.reader.lanes(),
             heartbeat_age=self.reader.heartbeat_age,
             stale=self.reader.stale,
+            refetched=self.reader.refetched,
             delivery=self.delivery(),
             log_lines_dropped=logs.dropped(),
             build=(__version__, version()),
@@ -137,14 +140,30 @@ def _one(value: float) -> Iterable[Series]:
 
 
 def _held(now: Snapshot) -> Iterable[Series]:
-    for topic, reason, *_ in now.lanes:
-        yield from (((topic, name), float(reason == name)) for name in HOLDS)
+    for lane in now.lanes:
+        yield from (((lane.topic, name), float(lane.reason == name)) for name in HOLDS)
+
+
+def _held_lanes(now: Snapshot) -> Iterable[Series]:
+    for lane in now.lanes:
+        if lane.reason != "flowing":
+            yield (lane.reason, CLASS_LABELS[lane.klass] if lane.klass >= 0 else MIXED), 1
 
 
 def _held_seconds(now: Snapshot) -> Iterable[Series]:
-    for topic, reason, _, current, _, ring, span in now.lanes:
-        ended = {"ring": ring, "span": span}
-        yield from (((topic, name), ended.get(name, 0.0) + (current if reason == name else 0.0)) for name in HOLDS)
+    for lane in now.lanes:
+        ended = {
+            "ring": lane.ring_seconds,
+            "span": lane.span_seconds,
+            "budget": lane.budget_seconds,
+            "app-down": lane.app_down_seconds,
+        }
+        for name in HOLDS:
+            yield (lane.topic, name), ended.get(name, 0.0) + (lane.seconds if lane.reason == name else 0.0)
+
+
+def _by_topic(figure: Callable[[LaneState], float]) -> Callable[[Snapshot], Iterable[Series]]:
+    return lambda now: (((lane.topic,), figure(lane)) for lane in now.lanes)
 
 
 def _partitions(number: Callable[[int, int, int], int]) -> Callable[[Snapshot], Iterable[Series]]:
@@ -229,8 +248,15 @@ TABLE: tuple[Family, ...] = (
         "tidegate_records_stale_total",
         "counter",
         (),
-        "Records that arrived for a partition that was no longer held, or a second time; dropped before being polled.",
+        "Records that arrived for a partition that was no longer held; dropped before being polled.",
         lambda now: _one(now.stale),
+    ),
+    Family(
+        "tidegate_records_refetched_total",
+        "counter",
+        (),
+        "Records that arrived a second time, after a rewind in the Kafka client; dropped before being polled.",
+        lambda now: _one(now.refetched),
     ),
     Family(
         "tidegate_acknowledgements_stale_total",
@@ -243,9 +269,18 @@ TABLE: tuple[Family, ...] = (
         "tidegate_lane_held",
         "gauge",
         ("topic", "reason"),
-        "1 while the topic is not read: ring (the ring of a class is full), span (too many unsettled offsets in a"
-        " partition), halted (a record that no ring can hold; for good).",
+        "1 while the topic is not read: ring (the ring of a class is full, or nearly), span (too many unsettled offsets"
+        " in a partition), budget (memory is short), app-down (nobody would take what it brings), halted (a record that"
+        " no ring can hold; for good).",
         _held,
+    ),
+    Family(
+        "tidegate_lanes_held",
+        "gauge",
+        ("reason", "class"),
+        "Topics not read, by reason and the class whose ring is full or that the whole topic has; mixed: it can carry"
+        " any.",
+        _held_lanes,
     ),
     Family("tidegate_lane_held_seconds_total", "counter", ("topic", "reason"), "Time held so far.", _held_seconds),
     Family(
@@ -253,7 +288,50 @@ TABLE: tuple[Family, ...] = (
         "counter",
         ("topic",),
         "Times that the topic was held.",
-        lambda now: (((lane[0],), lane[4]) for lane in now.lanes),
+        _by_topic(lambda lane: lane.holds),
+    ),
+    Family(
+        "tidegate_lane_paused",
+        "gauge",
+        ("topic",),
+        "1 while the Kafka client is told to fetch nothing of the topic: the last rung, for memory.",
+        _by_topic(lambda lane: float(lane.paused)),
+    ),
+    Family(
+        "tidegate_lane_paused_seconds_total",
+        "counter",
+        ("topic",),
+        "Time paused so far.",
+        _by_topic(lambda lane: lane.paused_seconds),
+    ),
+    Family(
+        "tidegate_lane_pauses_total",
+        "counter",
+        ("topic",),
+        "Times that the topic was paused.",
+        _by_topic(lambda lane: lane.pauses),
+    ),
+    Family(
+        "tidegate_lane_purged_records_total",
+        "counter",
+        ("topic",),
+        "Records that pausing threw away before they were read; they are fetched again.",
+        _by_topic(lambda lane: lane.purged),
+    ),
+    Family(
+        "tidegate_lane_queued_records",
+        "gauge",
+        ("topic",),
+        "Records fetched ahead and not yet read.",
+        _by_topic(lambda lane: lane.queued),
+    ),
+    Family(
+        "tidegate_critical_held_age_seconds",
+        "gauge",
+        ("topic",),
+        "What holding costs critical events: age of the oldest record that waits in a held topic which may carry them,"
+        " so none waits longer there; 0 where it is not held, or nothing waits.",
+        _by_topic(lambda lane: lane.head_age),
     ),
     Family(
         "tidegate_partition_position",
