@@ -52,7 +52,7 @@ class Parts:
         assert self.rings.push(klass, b"{}", slot=self.slots[lane], offset=offset)
 
     def snapshot(self, **changes: Any) -> Snapshot:
-        sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats)  # type: ignore[arg-type]
+        sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats, lambda: 12345)  # type: ignore[arg-type]
         return replace(sources.take(), **changes)
 
 

@@ -236,7 +236,7 @@ moments = st.builds(
     memory=shares.map(memory),
     span=st.builds(Level, st.just(0), st.just(1000), st.floats(0, 5000)),
     app_down=st.booleans(),
-    lanes=st.fixed_dictionaries({n: lanes for n in range(3)}),
+    lanes=st.fixed_dictionaries(dict.fromkeys(range(3), lanes)),
 )
 # Signals that stay for a while and then jump, at a tick that is sometimes late.
 stories = st.lists(st.tuples(moments, st.integers(1, 120), st.sampled_from([0.1, 0.1, 0.1, 0.25, 3.0])), max_size=40)

@@ -4,8 +4,8 @@ Rules proved for librdkafka that this file keeps: partition queues are forwarded
 (a revoke clears the forward without a word); start offsets are explicit; a revocation waits for what is in flight, two
 seconds at most, because librdkafka pauses every partition of the handle meanwhile; the last acknowledgements are
 stored before unassign; a pause outlives a revocation, so it is taken back at every assignment; each element of a
-stored list is checked; offsets are stored by this thread only, monotone, for
-live slots only, and never committed by hand.
+stored list is checked; offsets are stored by this thread only, monotone, for live slots only, and never committed by
+hand.
 """
 
 from libc.stdio cimport snprintf

@@ -71,6 +71,7 @@ class Snapshot:
     stale: int
     refetched: int
     delivery: DeliveryFigures
+    accounted_bytes: int
     log_lines_dropped: int
     build: tuple[str, str]
 
@@ -83,6 +84,7 @@ class Sources:
     dispatcher: Dispatcher
     reader: Reader
     delivery: Callable[[], DeliveryFigures]
+    accounted_bytes: Callable[[], int]
 
     def take(self) -> Snapshot:
         """The figures of now."""
@@ -101,6 +103,7 @@ class Sources:
             stale=self.reader.stale,
             refetched=self.reader.refetched,
             delivery=self.delivery(),
+            accounted_bytes=self.accounted_bytes(),
             log_lines_dropped=logs.dropped(),
             build=(__version__, version()),
         )
@@ -215,6 +218,14 @@ TABLE: tuple[Family, ...] = (
         ("class",),
         "Bytes of the batches being sent or waiting for a retry.",
         _of_delivery(lambda one: one.bytes),
+    ),
+    Family(
+        "tidegate_memory_accounted_bytes",
+        "gauge",
+        (),
+        "What TIDEGATE_MEMORY_BYTES is spent on: rings, batches in flight, and about what was fetched ahead. Over 85 %"
+        " of it, topics held for long are paused.",
+        lambda now: _one(now.accounted_bytes),
     ),
     Family(
         "tidegate_conservation_error",
