@@ -1,5 +1,5 @@
 """A TCP proxy with faults, in a thread of its own: between tidegate and a broker (map the advertised port through it),
-or between tidegate and the app. An order holds for open connections as well as for new ones.
+or between tidegate and the app. An order holds for open connections as well as for new ones. It also counts bytes.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class TcpProxy:
     def __init__(self, target: int = 0, port: int = 0) -> None:
         self.target = target
         self.port = port or free_ports(1)[0]
+        self.answered_bytes = 0  # that the target sent
         self._fault = Fault()
         self._open = asyncio.Event()  # bytes may pass
         self._writers: set[asyncio.StreamWriter] = set()
@@ -67,7 +68,7 @@ class TcpProxy:
                 return
             back, there = await asyncio.open_connection("127.0.0.1", self.target)
             self._writers.add(there)
-            ways = [asyncio.ensure_future(self._pass(reader, there)), asyncio.ensure_future(self._pass(back, writer))]
+            ways = [asyncio.ensure_future(way) for way in (self._pass(reader, there), self._pass(back, writer, True))]
             # One end is gone: so is the connection. Half-closed ones neither Kafka nor HTTP clients use.
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
@@ -80,9 +81,10 @@ class TcpProxy:
                 self._writers.discard(end)
                 end.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool = False) -> None:
         with suppress(OSError):
             while piece := await reader.read(_CHUNK):
+                self.answered_bytes += len(piece) if answers else 0
                 step = self._fault.slice_bytes or len(piece)
                 for start in range(0, len(piece), step):
                     await self._open.wait()

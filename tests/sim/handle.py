@@ -1,6 +1,6 @@
 """handle.pyx in Python: a consumer's rebalances, its stored offsets and its end. Functions name what they mirror.
 
-Left out: notes, fatal errors and --until-end.
+Left out: notes, fatal errors, errors of resuming, and --until-end.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ class Handle:
                 offsets[partition] = BEGINNING
             self.client.forward(partition)
         self._adopt(offsets, True)
+        if self.intake.mutant != "pause-left":
+            self._resume_assigned(list(offsets))
         self.assigning = None
 
     def _busy(self) -> bool:
@@ -135,6 +137,26 @@ class Handle:
             mine = [other for other in self.intake.lanes.values() if other.client is self.client]
             return [slot for other in mine for slot in other.slots.values()]
         return broken
+
+    def pause(self, lane: Lane, on: bool) -> None:
+        """pause: every partition of a lane."""
+        mine = [slot.partition for slot in lane.slots.values()]
+        if on and not mine:
+            lane.pause_after = self.clock() + RETRY_SECONDS
+            return
+        if on:
+            self.client.pause(mine)
+            self.intake.shed(lane)
+        else:
+            self.client.resume(mine)
+        lane.pauses += on
+        lane.paused = on
+
+    def _resume_assigned(self, partitions: list[Partition]) -> None:
+        """_resume_assigned: what was paused when it was taken away comes back paused."""
+        for topic in sorted({partition.topic for partition in partitions}):
+            if (lane := self.intake.lanes[topic]).pauses:
+                self.pause(lane, False)
 
     def sweep(self) -> None:
         """sweep: gives librdkafka the frontiers that moved."""

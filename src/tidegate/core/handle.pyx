@@ -412,6 +412,9 @@ cdef class Handle:
             self.mailbox.put(NOTE_ERROR, err, 0, self.rk.err2str(err))
         if on and not list_cnt or err and not on:  # a partition that stayed paused would be silent for good
             lane.pause_after_ns = now_ns + RETRY_NS
+            if not on and not lane.paused:  # it came back paused: see _resume_assigned
+                lane.paused_since_ns = now_ns
+                tg_store_i32(&lane.paused, 1)
             return
         if on:
             lane.pauses += 1

@@ -1,0 +1,208 @@
+"""Lanes that are held and paused, on a real Kafka: membership, what holding fetches, and hand-overs amid it."""
+
+from __future__ import annotations
+
+import re
+import time
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+
+from faults.conftest import Proxied
+from faults.flow import require_conserved, shares
+from faults.rows import ROUNDS, Matrix
+from harness.fixtures import Scenes
+from harness.parallel import side_by_side
+from harness.produce import Event, shop_events
+from harness.proxy import TcpProxy
+from harness.scene import Scene, event_class
+from harness.sidecar import Sidecar
+
+TEST = "test_hold.py::test_lanes_that_are_held"
+POLL_SECONDS = 1.0  # max.poll.interval.ms; the session is as short
+HELD_SECONDS = 10.5 * POLL_SECONDS * ROUNDS
+CATCH_UP_SECONDS = 30
+IN_FLIGHT = 50  # that waited for an app that was down when its partition went
+# The smallest budget: librdkafka then queues 1.6 MB for a topic, and rings hold 8 MiB.
+MEMBER = {
+    "kafka_session_timeout_ms": 1000,
+    "kafka_heartbeat_interval_ms": 300,
+    "kafka_max_poll_interval_ms": int(POLL_SECONDS * 1000),
+    "drain_seconds": 0.5,
+    "memory_bytes": "16MiB",
+    "sink_timeout_ms": 700,
+    "ops_address": "127.0.0.1:0",
+}
+QUIET_BYTES = 16 << 10  # a second of heartbeats and commits
+PURGED_BYTES = 4 << 20  # at most, of a pause: the queue's limit, a response in hand, and twice that for what is cut off
+
+
+def figure(sidecar: Sidecar, name: str, **labels: str) -> float:
+    """The sum of a metric's series that have these labels; 0 where there are none."""
+    sidecar.wait_log("ops endpoints are there")
+    found = re.search(r'"address": "([\d.:]+)", "event": "ops endpoints are there"', sidecar.stderr)
+    assert found, sidecar.tail()
+    with urllib.request.urlopen(f"http://{found[1]}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    wanted = [f'{label}="{value}"' for label, value in labels.items()]
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in lines
+        if re.match(rf"{name}[{{ ]", line) and all(label in line for label in wanted)
+    )
+
+
+def behind(proxy: TcpProxy) -> dict[str, str]:
+    return {"kafka_bootstrap_servers": f"127.0.0.1:{proxy.port}"}
+
+
+def fetched(scene: Scene, proxy: TcpProxy) -> int:
+    """What the topic costs when nothing holds it: another group reads it through the same proxy."""
+    before = proxy.answered_bytes
+    scene.sidecar(
+        "--until-end",
+        name="plain",
+        group_id=f"{scene.group}.plain",
+        sink_url="blackhole:",
+        memory_bytes="16MiB",
+        **behind(proxy),
+    ).finish()
+    return proxy.answered_bytes - before
+
+
+def stays(scene: Scene, sidecar: Sidecar, seconds: float) -> None:
+    """It keeps all of its partitions, and librdkafka never thought that nobody polls."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert (found := shares(scene)) in ([4], []), f"{found}\n{sidecar.tail()}"
+        time.sleep(0.5)
+    assert sidecar.alive, sidecar.tail()
+    assert not re.search("MAXPOLL|lost", sidecar.stderr), sidecar.tail()
+
+
+def held(scene: Scene, proxy: TcpProxy, matrix: Matrix) -> Callable[[], None]:
+    """Held by the control, for what can wait while the app is down: fetched once, and a member all the while."""
+
+    def job() -> None:
+        scene.app.mode("down")
+        scene.produce(50)
+        before = proxy.answered_bytes
+        sidecar = scene.sidecar("--summary", bulk=f"topic:{scene.topic}", **MEMBER, **behind(proxy))
+        sidecar.wait_until(lambda: figure(sidecar, "tidegate_lanes_held", reason="app-down") == 1, 30, "held")
+        scene.send(shop_events(10_000, 4, start=50, pad=1000), batch_size=16384)
+        stays(scene, sidecar, 3)
+        queued = proxy.answered_bytes
+        stays(scene, sidecar, HELD_SECONDS - 3)
+        assert proxy.answered_bytes - queued < QUIET_BYTES * HELD_SECONDS, "it goes on fetching"
+        assert figure(sidecar, "tidegate_lane_held_seconds_total", reason="app-down") >= HELD_SECONDS - 1
+        assert figure(sidecar, "tidegate_lane_pauses_total") == 0
+        scene.app.mode()
+        begun = time.monotonic()
+        scene.wait_settled(sidecar, CATCH_UP_SECONDS)
+        seconds = time.monotonic() - begun
+        sidecar.stop(12)
+        took = proxy.answered_bytes - before
+        once = fetched(scene, proxy)
+        assert took < 1.05 * once + (256 << 10) + QUIET_BYTES * HELD_SECONDS, f"{took} bytes; without a hold {once}"
+        require_conserved(sidecar)
+        matrix.add(
+            TEST,
+            f"a topic that can wait is held for {HELD_SECONDS / POLL_SECONDS:.0f} times max.poll.interval.ms",
+            "stays a member; no byte is fetched a second time; flows again",
+            scene.judge(classes=lambda _: "bulk"),
+            seconds=seconds,
+            timed="from the app's return to no lag",
+        )
+
+    return job
+
+
+def paused(scene: Scene, proxy: TcpProxy, matrix: Matrix) -> Callable[[], None]:
+    """Nothing is settled, and tiny records take ten times their bytes in librdkafka: the last rung, not too often."""
+
+    def job() -> None:
+        scene.app.mode("hang-before")
+        scene.send((Event(n % 4, None, b'{"event_type":"view","n":%d}' % n) for n in range(60_000)), batch_size=16384)
+        before = proxy.answered_bytes
+        sidecar = scene.sidecar("--summary", max_uncommitted_records=2048, **MEMBER, **behind(proxy))
+        sidecar.wait_until(lambda: figure(sidecar, "tidegate_lane_paused") == 1, 30, "paused")
+        stays(scene, sidecar, HELD_SECONDS - 5)
+        pauses = figure(sidecar, "tidegate_lane_pauses_total")
+        assert pauses <= 6 * max(1, HELD_SECONDS / 60)
+        purged = figure(sidecar, "tidegate_lane_purged_records_total")
+        assert purged > 0
+        scene.app.mode()
+        begun = time.monotonic()
+        scene.wait_settled(sidecar, CATCH_UP_SECONDS)
+        seconds = time.monotonic() - begun
+        pauses = figure(sidecar, "tidegate_lane_pauses_total")
+        sidecar.stop(12)
+        took = proxy.answered_bytes - before
+        once = fetched(scene, proxy)
+        print(f"{pauses:.0f} pauses, {purged:.0f} records purged, {took} bytes fetched, {once} without a hold")
+        assert took < 1.05 * once + pauses * PURGED_BYTES, f"{took} bytes, {pauses} pauses; without a hold {once}"
+        require_conserved(sidecar)
+        matrix.add(
+            TEST,
+            "the app hangs, and tiny records fill the memory: their topic is paused",
+            f"stays a member; at most six pauses a minute, each fetches at most {PURGED_BYTES >> 20} MiB again",
+            scene.judge(classes=event_class),
+            seconds=seconds,
+            timed="from the app's return to no lag",
+        )
+
+    return job
+
+
+def handed_over(scene: Scene, matrix: Matrix) -> Callable[[], None]:
+    """Held, half of it taken away, given back: held still, and flows when the app is back."""
+
+    def job() -> None:
+        settings = {"bulk": f"topic:{scene.topic}", "ops_address": "127.0.0.1:0"}
+        scene.app.mode("down")
+        scene.produce(IN_FLIGHT)
+        first = scene.sidecar("--summary", name="first", **settings)
+
+        def is_held() -> bool:
+            return figure(first, "tidegate_lanes_held", reason="app-down") == 1
+
+        first.wait_until(is_held, 30, "held")
+        scene.produce(1000, start=IN_FLIGHT)
+        for _ in range(ROUNDS):
+            second = scene.sidecar("--summary", name="second", **settings)
+            second.wait_until(lambda: shares(scene) == [2, 2], 40, "a share for each")
+            second.stop(12)
+            require_conserved(second)
+            first.wait_until(lambda: shares(scene) == [4], 40, "all to the first")
+        first.wait_until(is_held, 5, "held still")
+        scene.app.mode()
+        begun = time.monotonic()
+        scene.wait_settled(first, CATCH_UP_SECONDS)
+        seconds = time.monotonic() - begun
+        first.stop(12)
+        require_conserved(first)
+        matrix.add(
+            TEST,
+            f"partitions of a held topic are taken away and given back ({scene.protocol} protocol)",
+            "held still; flows when the app is back; twice at most what was in flight",
+            scene.judge(duplicates=IN_FLIGHT * ROUNDS, classes=lambda _: "bulk"),
+            exposed=IN_FLIGHT * ROUNDS,
+            seconds=seconds,
+            timed="from the app's return to no lag",
+        )
+
+    return job
+
+
+@pytest.mark.kafka
+def test_lanes_that_are_held(proxied: Proxied, scenes: Scenes, matrix: Matrix) -> None:
+    a, b = (proxied.proxies[name] for name in ("COUNTED-A", "COUNTED-B"))
+    jobs = [
+        ("held", held(scenes(proxied.broker, name="held"), a, matrix)),
+        ("paused", paused(scenes(proxied.broker, name="paused"), b, matrix)),
+    ]
+    for protocol in ("classic", "consumer"):
+        scene = scenes(proxied.broker, protocol=protocol, name=f"held-{protocol}")
+        jobs.append((f"handed over, {protocol}", handed_over(scene, matrix)))
+    side_by_side(jobs)
