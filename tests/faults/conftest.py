@@ -23,7 +23,6 @@ from harness.ports import free_ports
 from harness.proxy import TcpProxy
 from harness.scene import Broker
 
-
 PROXIES = ("BROKEN", "COUNTED-A", "COUNTED-B")  # as listeners
 
 
