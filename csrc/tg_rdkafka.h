@@ -65,6 +65,9 @@ typedef struct {
     char *orig_broker_name;
 } rd_kafka_metadata_t;
 
+/* NULL in place of one: the answer is an event of the queue. */
+typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque);
+
 #define TG_RK_CONSUMER 1 /* rd_kafka_type_t */
 #define TG_RK_CONF_OK 0  /* rd_kafka_conf_res_t */
 #define TG_RK_OFFSET_BEGINNING (-2)
@@ -78,6 +81,9 @@ typedef struct {
 #define TG_RK_ERR_AUTO_OFFSET_RESET (-140)
 #define TG_RK_ERR_FATAL (-150)
 #define TG_RK_ERR_NO_OFFSET (-168)
+#define TG_RK_ERR_ILLEGAL_GENERATION 22
+#define TG_RK_ERR_REBALANCE_IN_PROGRESS 27
+#define TG_RK_ERR_STALE_MEMBER_EPOCH 113
 #define TG_RK_EVENT_FETCH 0x2
 #define TG_RK_EVENT_LOG 0x4
 #define TG_RK_EVENT_ERROR 0x8
@@ -122,6 +128,7 @@ typedef struct {
     X(int, event_error_is_fatal, (rd_kafka_event_t * event))                                                          \
     X(int, event_log, (rd_kafka_event_t * event, const char **facility, const char **text, int *level))               \
     X(rd_kafka_topic_partition_list_t *, event_topic_partition_list, (rd_kafka_event_t * event))                      \
+    X(void *, event_opaque, (rd_kafka_event_t * event))                                                               \
     X(void, event_destroy, (rd_kafka_event_t * event))                                                                \
     X(rd_kafka_topic_partition_list_t *, topic_partition_list_new, (int size))                                        \
     X(void, topic_partition_list_destroy, (rd_kafka_topic_partition_list_t * list))                                   \
@@ -140,6 +147,9 @@ typedef struct {
     X(const char *, error_string, (const rd_kafka_error_t *error))                                                    \
     X(void, error_destroy, (rd_kafka_error_t * error))                                                                \
     X(int32_t, committed, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, int timeout_ms))            \
+    X(int32_t, commit_queue,                                                                                          \
+      (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue, tg_rk_commit_cb *cb, \
+       void *opaque))                                                                                                 \
     X(int32_t, query_watermark_offsets,                                                                               \
       (rd_kafka_t * rk, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms))           \
     X(int32_t, metadata,                                                                                              \

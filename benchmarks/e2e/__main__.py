@@ -3,7 +3,7 @@
     python -m benchmarks.e2e all                                  all four, one after the other
     python -m benchmarks.e2e drain   [--records N] [--reps R]     read a backlog: raw C loop, tidegate, Python loops
     python -m benchmarks.e2e push    [--records N] [--reps R]     the same to an HTTP app, batches of 500
-    python -m benchmarks.e2e latency [--seconds S]                append to app, 500 events a second
+    python -m benchmarks.e2e latency [--seconds S]                append to app, alone and beside bulk
     python -m benchmarks.e2e start                                start to first event, idle CPU, --version
 
 Common: --bootstrap HOST:PORT (default: a Kafka of its own, from Maven), --out DIRECTORY (one JSON file each),
@@ -62,10 +62,11 @@ def main() -> int:
             for what in KINDS if options.what == "all" else (options.what,):
                 out = None if options.out is None else options.out / f"{what}.json"
                 if what in ("drain", "push"):
-                    # One topic serves both.
+                    # One topic serves all.
                     options.topic = rates.main(what, bootstrap, options, more, only, out)
                 elif what == "latency":
-                    latency.main(bootstrap, options.seconds, out)
+                    options.topic = options.topic or rates.filled(bootstrap, options.records)
+                    latency.main(bootstrap, options.seconds, options.topic, out)
                 else:
                     start.main(bootstrap, options.reps, out)
     except KafkaUnavailableError as error:

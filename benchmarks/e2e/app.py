@@ -1,8 +1,9 @@
 """An HTTP app without work of its own, so that it is the sender who is measured: reads each body, answers 204.
 
-    python app.py PORT        POST anything; GET anything: {"requests", "bytes", "records"}
+    python app.py PORT [CLASS]     POST anything; GET anything: {"requests", "bytes", "records", "ages_ms"}
 
-Records are the line feeds of bodies, or X-Tidegate-Records where it is given. A bare asyncio protocol: any
+Records are the line feeds of bodies, or X-Tidegate-Records where it is given. Ages are of the events of CLASS, in
+envelope form: from their timestamp to the last byte of their body; a GET takes them away. A bare asyncio protocol: any
 framework would cost more than some contenders do.
 """
 
@@ -10,11 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
+import time
 
 import uvloop
 
 COUNTS = {"requests": 0, "bytes": 0, "records": 0}
+AGES: list[float] = []
+AGED = sys.argv[2].encode() if len(sys.argv) > 2 else None
+TIMESTAMP = re.compile(rb'"ts":(\d+)')
 
 
 class App(asyncio.Protocol):
@@ -29,7 +35,12 @@ class App(asyncio.Protocol):
                 COUNTS["bytes"] += len(part)
                 if self.lines:
                     COUNTS["records"] += part.count(b"\n")
+                if self.aged:
+                    self.body += part
                 if not self.left:
+                    if self.aged:
+                        now = time.time() * 1000
+                        AGES.extend(now - int(ts) for ts in TIMESTAMP.findall(self.body))
                     self.transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
                 continue
             self.head += data
@@ -39,12 +50,14 @@ class App(asyncio.Protocol):
             self.head = b""
             fields = dict(line.lower().split(b": ", 1) for line in head.split(b"\r\n")[1:])
             if head.startswith(b"GET"):
-                body = json.dumps(COUNTS).encode()
+                body = json.dumps({**COUNTS, "ages_ms": AGES}).encode()
+                AGES.clear()
                 self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
                 continue
             COUNTS["requests"] += 1
             told = fields.get(b"x-tidegate-records")
             self.lines = told is None
+            self.aged, self.body = AGED is not None and fields.get(b"x-tidegate-class") == AGED, b""
             COUNTS["records"] += int(told) if told else 1  # the last line has no line feed
             self.left = int(fields.get(b"content-length", b"0"))
             if b"expect" in fields:

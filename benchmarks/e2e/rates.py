@@ -52,12 +52,12 @@ def build_raw() -> str:
 
 
 @contextmanager
-def app() -> Iterator[str]:
+def app(*arguments: str) -> Iterator[str]:
     """The HTTP app in a process of its own; its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen([sys.executable, str(HERE / "app.py"), str(port)])
+    process = subprocess.Popen([sys.executable, str(HERE / "app.py"), str(port), *arguments])
     try:
         for _ in range(100):
             try:
@@ -95,15 +95,19 @@ def push_contenders(sink: str) -> list[Contender]:
     ]
 
 
+def filled(bootstrap: str, records: int) -> str:
+    """A new topic with that many events."""
+    topic = f"bench-{uuid.uuid4().hex[:8]}"
+    print(f"filling {topic} with {records} events", file=sys.stderr)
+    events.fill(bootstrap, topic, records)
+    return topic
+
+
 def main(
     what: str, bootstrap: str, options: argparse.Namespace, added: list[Contender], only: list[str], out: Path | None
 ) -> str:
     """Fills a topic unless one is named, runs all contenders, reports. Returns the topic."""
-    topic = options.topic
-    if topic is None:
-        topic = f"bench-{uuid.uuid4().hex[:8]}"
-        print(f"filling {topic} with {options.records} events", file=sys.stderr)
-        events.fill(bootstrap, topic, options.records)
+    topic = str(options.topic or filled(bootstrap, options.records))
     with app() as url:
         contenders = (drain_contenders() if what == "drain" else push_contenders(url)) + added
         if only:

@@ -64,7 +64,7 @@ END_CHECK_SECONDS = 0.05
 WHOLE_ASSIGNMENT_SECONDS = 0.5  # without a change, and there is nothing more to come
 EMPTY_ASSIGNMENT_SECONDS = 5.0
 NOTHING_THERE_SECONDS = 10.0  # without any assignment, and the broker is asked whether there are such topics
-JOIN_SECONDS = 8.0  # beyond the reader's own deadline for leaving the group
+JOIN_SECONDS = 12.0  # beyond the reader's own deadline for leaving the group
 
 
 def run(settings: Settings, *, until_end: bool = False, summary: bool = False) -> int:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from confluent_kafka import KafkaException
 
 from harness.applog import Request
-from harness.checker import Report, exposed, judge
+from harness.checker import Report, judge
 from harness.produce import Writer, shop_events
 from harness.scene import Scene, event_class
 from harness.sidecar import Sidecar
@@ -100,9 +100,3 @@ def judge_flowing(scene: Scene, duplicates: int) -> Report:
     records, ends = scene.read()
     found = judge(records, requests, committed, ends, drained=False, duplicates=duplicates, classes=event_class)
     return found.require()
-
-
-def exposed_flowing(scene: Scene) -> int:
-    """What comes again from here on, asked while others go on: commits first, so that it is rather too much."""
-    committed, requests = scene.committed(), scene.app.requests()
-    return exposed(scene.read()[0], requests, committed)

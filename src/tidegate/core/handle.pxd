@@ -26,6 +26,8 @@ cdef class Handle:
     cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
     cdef int32_t commit_err              # of the last commit that was answered
     cdef bint silent                     # a member without partitions is told nothing (KIP-848)
+    cdef int64_t last_commit_until_ns    # until when the last commit is tried; 0: the end has not begun
+    cdef int64_t last_commit_ns          # when the next try is due; 0: one is under way
     cdef bint closing
     cdef bint closed
     cdef bint failed
@@ -41,8 +43,11 @@ cdef class Handle:
     cdef void await_assignment(self, int64_t now_ns, bint afresh) noexcept nogil
     cdef void serve(self, int64_t now_ns) noexcept nogil
     cdef void sweep(self) noexcept nogil
-    cdef void begin_close(self) noexcept nogil
+    cdef void begin_close(self, int64_t now_ns) noexcept nogil
     cdef void destroy(self) noexcept nogil
+    cdef void _end(self, int64_t now_ns) noexcept nogil
+    cdef bint _try_again(self, int32_t err, int64_t now_ns) noexcept nogil
+    cdef void _close(self) noexcept nogil
     cdef void _event(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
     cdef void _rebalance(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
     cdef void _assign(self, int64_t now_ns) noexcept nogil

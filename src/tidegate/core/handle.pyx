@@ -26,8 +26,11 @@ from tidegate.core.rdkafka cimport (
     TG_RK_CONF_OK,
     TG_RK_CONSUMER,
     TG_RK_ERR_ASSIGN_PARTITIONS,
+    TG_RK_ERR_ILLEGAL_GENERATION,
     TG_RK_ERR_NO_OFFSET,
     TG_RK_ERR_OK,
+    TG_RK_ERR_REBALANCE_IN_PROGRESS,
+    TG_RK_ERR_STALE_MEMBER_EPOCH,
     TG_RK_EVENT_ERROR,
     TG_RK_EVENT_FETCH,
     TG_RK_EVENT_LOG,
@@ -47,6 +50,8 @@ cdef enum:
     SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
     COMMITTED_MS = 1000          # one try to fetch committed offsets
     RETRY_NS = 200000000
+    LAST_COMMIT_NS = 4000000000  # a rebalance that is under way at the end is waited for so long: a heartbeat and more
+    COMMIT_AGAIN_NS = 50000000
 
 
 cdef class Handle:
@@ -117,8 +122,10 @@ cdef class Handle:
             self._revoke(now_ns)
         if self.revoking is NULL and self.assigning is NULL:
             self._repair(now_ns)
-        if self.closing and self.rk.consumer_closed(self.client):
-            self.closed = True
+        if self.closing:
+            self.closed = self.closed or self.rk.consumer_closed(self.client)
+        elif self.last_commit_until_ns:
+            self._end(now_ns)
 
     cdef void _event(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
         cdef int32_t kind = self.rk.event_type(event)
@@ -142,6 +149,8 @@ cdef class Handle:
                 self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
         elif kind == TG_RK_EVENT_OFFSET_COMMIT:
             err = self.rk.event_error(event)
+            if self.rk.event_opaque(event) is not NULL and self._try_again(err, now_ns):
+                return
             if err == TG_RK_ERR_NO_OFFSET:  # there was nothing to commit
                 return
             self.commit_err = err
@@ -471,12 +480,39 @@ cdef class Handle:
 
     # --- the end ----------------------------------------------------------------------------------
 
-    cdef void begin_close(self) noexcept nogil:
-        """Leaves the group; `closed` becomes true while the reader goes on serving."""
+    cdef void begin_close(self, int64_t now_ns) noexcept nogil:
+        """Commits and leaves the group; `closed` becomes true while the reader goes on serving."""
+        if self.last_commit_until_ns == 0:
+            self.last_commit_until_ns = now_ns + LAST_COMMIT_NS
+            self.last_commit_ns = now_ns
+            self.sweep()
+
+    cdef void _end(self, int64_t now_ns) noexcept nogil:
+        """The last commit, tried until Kafka takes it; then the close.
+
+        librdkafka commits at the close as well, once. With the classic protocol a join may be under way: Kafka answers
+        what comes behind it on the connection when the join is over, so the commit carries the generation before and
+        is refused, and a member that closes takes no new one.
+        """
+        if now_ns >= self.last_commit_until_ns:
+            self._close()
+        elif self.last_commit_ns and now_ns >= self.last_commit_ns:
+            self.last_commit_ns = 0  # until it is answered
+            self.rk.commit_queue(self.client, NULL, self.queue, NULL, self.client)
+
+    cdef bint _try_again(self, int32_t err, int64_t now_ns) noexcept nogil:
+        """What became of the last commit: whether it is worth another try. If not, the handle closes."""
+        if err in (TG_RK_ERR_ILLEGAL_GENERATION, TG_RK_ERR_REBALANCE_IN_PROGRESS, TG_RK_ERR_STALE_MEMBER_EPOCH):
+            if now_ns + COMMIT_AGAIN_NS < self.last_commit_until_ns:
+                self.last_commit_ns = now_ns + COMMIT_AGAIN_NS
+                return True
+        self._close()
+        return False
+
+    cdef void _close(self) noexcept nogil:
         cdef rd_kafka_error_t *error
         if self.closing:
             return
-        self.sweep()
         self.closing = True
         error = self.rk.consumer_close_queue(self.client, self.queue)
         if error is not NULL:

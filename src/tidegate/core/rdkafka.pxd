@@ -47,10 +47,13 @@ cdef extern from "tg_rdkafka.h" nogil:
         int topic_cnt
         rd_kafka_metadata_topic_t *topics
 
+    ctypedef void tg_rk_commit_cb(rd_kafka_t *, int32_t, rd_kafka_topic_partition_list_t *, void *) noexcept nogil
+
     int TG_RK_CONSUMER, TG_RK_CONF_OK
     int64_t TG_RK_OFFSET_BEGINNING, TG_RK_OFFSET_END
     int32_t TG_RK_ERR_OK, TG_RK_ERR_PARTITION_EOF, TG_RK_ERR_ASSIGN_PARTITIONS, TG_RK_ERR_REVOKE_PARTITIONS
     int32_t TG_RK_ERR_AUTO_OFFSET_RESET, TG_RK_ERR_STATE, TG_RK_ERR_NO_OFFSET
+    int32_t TG_RK_ERR_ILLEGAL_GENERATION, TG_RK_ERR_REBALANCE_IN_PROGRESS, TG_RK_ERR_STALE_MEMBER_EPOCH
     int TG_RK_EVENT_FETCH, TG_RK_EVENT_LOG, TG_RK_EVENT_ERROR, TG_RK_EVENT_REBALANCE, TG_RK_EVENT_OFFSET_COMMIT
 
     ctypedef struct tg_rdkafka:
@@ -88,6 +91,7 @@ cdef extern from "tg_rdkafka.h" nogil:
         int (*event_error_is_fatal)(rd_kafka_event_t *) noexcept nogil
         int (*event_log)(rd_kafka_event_t *, const char **, const char **, int *) noexcept nogil
         rd_kafka_topic_partition_list_t *(*event_topic_partition_list)(rd_kafka_event_t *) noexcept nogil
+        void *(*event_opaque)(rd_kafka_event_t *) noexcept nogil
         void (*event_destroy)(rd_kafka_event_t *) noexcept nogil
         rd_kafka_topic_partition_list_t *(*topic_partition_list_new)(int) noexcept nogil
         void (*topic_partition_list_destroy)(rd_kafka_topic_partition_list_t *) noexcept nogil
@@ -108,6 +112,8 @@ cdef extern from "tg_rdkafka.h" nogil:
         const char *(*error_string)(const rd_kafka_error_t *) noexcept nogil
         void (*error_destroy)(rd_kafka_error_t *) noexcept nogil
         int32_t (*committed)(rd_kafka_t *, rd_kafka_topic_partition_list_t *, int) noexcept nogil
+        int32_t (*commit_queue)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *, rd_kafka_queue_t *,
+                                tg_rk_commit_cb *, void *) noexcept nogil
         int32_t (*query_watermark_offsets)(rd_kafka_t *, const char *, int32_t, int64_t *, int64_t *,
                                            int) noexcept nogil
         int32_t (*metadata)(rd_kafka_t *, int, rd_kafka_topic_t *, const rd_kafka_metadata_t **, int) noexcept nogil

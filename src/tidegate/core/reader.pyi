@@ -54,7 +54,7 @@ class Reader:
     def stand(self) -> None:
         """Stops reading. The group is still served and settled offsets are still stored."""
     def close(self) -> None:
-        """Stores the last offsets, leaves the group and ends the thread within seven seconds. See `join`."""
+        """Stores the last offsets, leaves the group and ends the thread within eleven seconds. See `join`."""
     def join(self, timeout: float) -> bool:
         """Waits for the thread. False: it hangs in librdkafka, and the process can only be left by os._exit."""
     def notes(self) -> list[tuple[str, int, int, str]]:

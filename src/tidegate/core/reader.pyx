@@ -41,7 +41,7 @@ cdef enum:
     POLL_MS = 100
     SWEEP_NS = 200000000
     COUNT_NS = 50000000   # the control looks every 100 ms
-    CLOSE_NS = 7000000000
+    CLOSE_NS = 11000000000  # four seconds of it may pass with the last commit
 
 
 cdef int64_t clock_ns() noexcept nogil:
@@ -138,9 +138,9 @@ cdef class Reader:
                 if close_by_ns == 0:
                     close_by_ns = now_ns + CLOSE_NS
                     self.intake.clear()
-                    self._first.begin_close()
+                    self._first.begin_close(now_ns)
                     if self._two:
-                        self._second.begin_close()
+                        self._second.begin_close(now_ns)
                 elif self._first.closed and (not self._two or self._second.closed):
                     break
                 elif now_ns >= close_by_ns:
@@ -248,7 +248,7 @@ cdef class Reader:
         self._signal(self._wake_fd)
 
     def close(self) -> None:
-        """Stores the last offsets, leaves the group and ends the thread within seven seconds. See `join`."""
+        """Stores the last offsets, leaves the group and ends the thread within eleven seconds. See `join`."""
         with self._asking:
             tg_store_i32(&self._phase, CLOSING)
         self._signal(self._wake_fd)
