@@ -79,7 +79,7 @@ bench-micro: build $(VENV)/.dev ## benchmarks of the parts
 		$(if $(BRIEF),-q --benchmark-min-rounds=3 --benchmark-max-time=0.2) $(ARGS)
 
 bench-e2e: build $(VENV)/.dev ## end to end on a real Kafka, beside its peers (Java 17 and Maven)
-	@exec $(BIN)/python -m benchmarks.e2e all --out $(BENCH_DIR) $(if $(BRIEF),--records 200000 --reps 1 --seconds 3) $(ARGS)
+	@exec $(BIN)/python -m benchmarks.e2e all --out $(BENCH_DIR) $(if $(BRIEF),--records 200000 --reps 1 --seconds 3 --away 3) $(ARGS)
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
 	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
