@@ -19,6 +19,14 @@ typedef struct rd_kafka_op_s rd_kafka_event_t;
 typedef struct rd_kafka_headers_s rd_kafka_headers_t;
 typedef struct rd_kafka_error_s rd_kafka_error_t;
 typedef struct rd_kafka_consumer_group_metadata_s rd_kafka_consumer_group_metadata_t;
+typedef struct rd_kafka_AdminOptions_s rd_kafka_AdminOptions_t;
+typedef struct rd_kafka_TopicCollection_s rd_kafka_TopicCollection_t;
+typedef struct rd_kafka_TopicDescription_s rd_kafka_TopicDescription_t;
+typedef struct rd_kafka_TopicPartitionInfo_s rd_kafka_TopicPartitionInfo_t;
+typedef struct rd_kafka_ListOffsetsResultInfo_s rd_kafka_ListOffsetsResultInfo_t;
+typedef struct rd_kafka_Uuid_s rd_kafka_Uuid_t;
+typedef struct rd_kafka_ListConsumerGroupOffsets_s rd_kafka_ListConsumerGroupOffsets_t;
+typedef struct rd_kafka_group_result_s rd_kafka_group_result_t;
 
 typedef struct {
     int32_t err; /* 0 or an error code; RD_KAFKA_RESP_ERR__PARTITION_EOF is one */
@@ -65,15 +73,14 @@ typedef struct {
     char *orig_broker_name;
 } rd_kafka_metadata_t;
 
-/* NULL in place of one: the answer is an event of the queue. */
-typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque);
-
 #define TG_RK_CONSUMER 1 /* rd_kafka_type_t */
 #define TG_RK_CONF_OK 0  /* rd_kafka_conf_res_t */
 #define TG_RK_OFFSET_BEGINNING (-2)
 #define TG_RK_OFFSET_END (-1)
 #define TG_RK_OFFSET_INVALID (-1001)
 #define TG_RK_ERR_OK 0
+#define TG_RK_ERR_UNKNOWN_TOPIC_OR_PART 3
+#define TG_RK_ERR_FAIL (-196)
 #define TG_RK_ERR_PARTITION_EOF (-191)
 #define TG_RK_ERR_ASSIGN_PARTITIONS (-175)
 #define TG_RK_ERR_REVOKE_PARTITIONS (-174)
@@ -90,6 +97,14 @@ typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partiti
 #define TG_RK_EVENT_REBALANCE 0x10
 #define TG_RK_EVENT_OFFSET_COMMIT 0x20
 #define TG_RK_EVENT_OAUTHBEARER_TOKEN_REFRESH 0x100
+#define TG_RK_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT 0x8000
+#define TG_RK_EVENT_DESCRIBETOPICS_RESULT 0x100000
+#define TG_RK_EVENT_LISTOFFSETS_RESULT 0x400000
+#define TG_RK_ADMIN_LISTCONSUMERGROUPOFFSETS 14 /* rd_kafka_admin_op_t */
+#define TG_RK_ADMIN_DESCRIBETOPICS 19
+#define TG_RK_ADMIN_LISTOFFSETS 21
+#define TG_RK_READ_UNCOMMITTED 0 /* rd_kafka_IsolationLevel_t */
+#define TG_RK_READ_COMMITTED 1
 
 /* Every function in use: X(return type, name without rd_kafka_, parameters). */
 #define TG_RDKAFKA_FUNCTIONS(X)                                                                                       \
@@ -128,7 +143,6 @@ typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partiti
     X(int, event_error_is_fatal, (rd_kafka_event_t * event))                                                          \
     X(int, event_log, (rd_kafka_event_t * event, const char **facility, const char **text, int *level))               \
     X(rd_kafka_topic_partition_list_t *, event_topic_partition_list, (rd_kafka_event_t * event))                      \
-    X(void *, event_opaque, (rd_kafka_event_t * event))                                                               \
     X(void, event_destroy, (rd_kafka_event_t * event))                                                                \
     X(rd_kafka_topic_partition_list_t *, topic_partition_list_new, (int size))                                        \
     X(void, topic_partition_list_destroy, (rd_kafka_topic_partition_list_t * list))                                   \
@@ -146,19 +160,62 @@ typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partiti
     X(int, assignment_lost, (rd_kafka_t * rk))                                                                        \
     X(const char *, error_string, (const rd_kafka_error_t *error))                                                    \
     X(void, error_destroy, (rd_kafka_error_t * error))                                                                \
-    X(int32_t, committed, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, int timeout_ms))            \
-    X(int32_t, commit_queue,                                                                                          \
-      (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue, tg_rk_commit_cb *cb, \
-       void *opaque))                                                                                                 \
-    X(int32_t, query_watermark_offsets,                                                                               \
-      (rd_kafka_t * rk, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms))           \
     X(int32_t, metadata,                                                                                              \
       (rd_kafka_t * rk, int all_topics, rd_kafka_topic_t *only, const rd_kafka_metadata_t **found, int timeout_ms))   \
     X(void, metadata_destroy, (const rd_kafka_metadata_t *metadata))                                                  \
     X(int32_t, offsets_store, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * offsets))                           \
     X(rd_kafka_error_t *, consumer_close_queue, (rd_kafka_t * rk, rd_kafka_queue_t * queue))                          \
     X(int, consumer_closed, (rd_kafka_t * rk))                                                                        \
-    X(int32_t, fatal_error, (rd_kafka_t * rk, char *errstr, size_t size))
+    X(int32_t, fatal_error, (rd_kafka_t * rk, char *errstr, size_t size))                                             \
+    X(int32_t, error_code, (const rd_kafka_error_t *error))                                                           \
+    X(int32_t, commit_queue,                                                                                          \
+      (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue, void *cb,            \
+       void *opaque))                                                                                                 \
+    X(rd_kafka_topic_partition_t *, topic_partition_list_find,                                                        \
+      (const rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition))                            \
+    X(void, topic_partition_set_leader_epoch, (rd_kafka_topic_partition_t * part, int32_t epoch))                     \
+    X(rd_kafka_AdminOptions_t *, AdminOptions_new, (rd_kafka_t * rk, int operation))                                  \
+    X(void, AdminOptions_destroy, (rd_kafka_AdminOptions_t * options))                                                \
+    X(int32_t, AdminOptions_set_request_timeout,                                                                      \
+      (rd_kafka_AdminOptions_t * options, int timeout_ms, char *errstr, size_t size))                                 \
+    X(rd_kafka_error_t *, AdminOptions_set_isolation_level, (rd_kafka_AdminOptions_t * options, int level))           \
+    X(void, AdminOptions_set_opaque, (rd_kafka_AdminOptions_t * options, void *opaque))                               \
+    X(void *, event_opaque, (rd_kafka_event_t * event))                                                               \
+    X(rd_kafka_TopicCollection_t *, TopicCollection_of_topic_names, (const char **topics, size_t count))              \
+    X(void, TopicCollection_destroy, (rd_kafka_TopicCollection_t * topics))                                           \
+    X(void, DescribeTopics,                                                                                           \
+      (rd_kafka_t * rk, const rd_kafka_TopicCollection_t *topics, const rd_kafka_AdminOptions_t *options,             \
+       rd_kafka_queue_t *queue))                                                                                      \
+    X(const rd_kafka_event_t *, event_DescribeTopics_result, (rd_kafka_event_t * event))                              \
+    X(const rd_kafka_TopicDescription_t **, DescribeTopics_result_topics,                                             \
+      (const rd_kafka_event_t *result, size_t *count))                                                                \
+    X(const char *, TopicDescription_name, (const rd_kafka_TopicDescription_t *topic))                                \
+    X(const rd_kafka_error_t *, TopicDescription_error, (const rd_kafka_TopicDescription_t *topic))                   \
+    X(const rd_kafka_Uuid_t *, TopicDescription_topic_id, (const rd_kafka_TopicDescription_t *topic))                 \
+    X(const rd_kafka_TopicPartitionInfo_t **, TopicDescription_partitions,                                            \
+      (const rd_kafka_TopicDescription_t *topic, size_t *count))                                                      \
+    X(int64_t, Uuid_most_significant_bits, (const rd_kafka_Uuid_t *id))                                               \
+    X(int64_t, Uuid_least_significant_bits, (const rd_kafka_Uuid_t *id))                                              \
+    X(void, ListOffsets,                                                                                              \
+      (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, const rd_kafka_AdminOptions_t *options,         \
+       rd_kafka_queue_t *queue))                                                                                      \
+    X(const rd_kafka_event_t *, event_ListOffsets_result, (rd_kafka_event_t * event))                                 \
+    X(const rd_kafka_ListOffsetsResultInfo_t **, ListOffsets_result_infos,                                            \
+      (const rd_kafka_event_t *result, size_t *count))                                                                \
+    X(const rd_kafka_topic_partition_t *, ListOffsetsResultInfo_topic_partition,                                      \
+      (const rd_kafka_ListOffsetsResultInfo_t *info))                                                                 \
+    X(rd_kafka_error_t *, AdminOptions_set_require_stable_offsets, (rd_kafka_AdminOptions_t * options, int stable))   \
+    X(rd_kafka_ListConsumerGroupOffsets_t *, ListConsumerGroupOffsets_new,                                            \
+      (const char *group, const rd_kafka_topic_partition_list_t *partitions))                                         \
+    X(void, ListConsumerGroupOffsets_destroy, (rd_kafka_ListConsumerGroupOffsets_t * request))                        \
+    X(void, ListConsumerGroupOffsets,                                                                                 \
+      (rd_kafka_t * rk, rd_kafka_ListConsumerGroupOffsets_t * *requests, size_t count,                                \
+       const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue))                                              \
+    X(const rd_kafka_event_t *, event_ListConsumerGroupOffsets_result, (rd_kafka_event_t * event))                    \
+    X(const rd_kafka_group_result_t **, ListConsumerGroupOffsets_result_groups,                                       \
+      (const rd_kafka_event_t *result, size_t *count))                                                                \
+    X(const rd_kafka_error_t *, group_result_error, (const rd_kafka_group_result_t *group))                           \
+    X(const rd_kafka_topic_partition_list_t *, group_result_partitions, (const rd_kafka_group_result_t *group))
 
 #define TG_RDKAFKA_DECLARE(type, name, params) type(*name) params;
 typedef struct {

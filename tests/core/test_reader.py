@@ -338,7 +338,8 @@ def test_commits_that_fail_are_repeated(broker: EmbeddedBroker) -> None:
         member.wait_until(lambda: member.buffered() == 30)
         broker.push_errors(OFFSET_COMMIT, 14, 15, 16)  # loading, not available, not coordinator
         member.deliver_count(30)
-        member.wait_until(lambda: committed(servers, "g", "orders", 3) == {0: 10, 1: 10, 2: 10})
+        # The session may end before the coordinator is found again: what was not committed then comes once more.
+        member.deliver_until(lambda: committed(servers, "g", "orders", 3) == {0: 10, 1: 10, 2: 10})
 
 
 def test_an_assignment_waits_for_its_committed_offsets(broker: EmbeddedBroker) -> None:
@@ -399,7 +400,7 @@ def test_a_position_beyond_the_log_starts_over(broker: EmbeddedBroker) -> None:
     foreign.close()
     with Member([(properties(servers), ["orders"])]) as member:
         member.deliver_count(10)
-        assert any("the log was replaced" in note[3] for note in member.notes() if note[0] == "reset")
+        assert any("the log was cut or replaced" in note[3] for note in member.notes() if note[0] == "reset")
         member.wait_until(member.committed_all)
     assert committed(servers, "g", "orders", 1) == {0: 10}
 

@@ -124,6 +124,15 @@ def test_books_that_do_not_balance_show(fault: object, error: float) -> None:
     assert errors == {series(**{"class": label}): error if label == "normal" else 0.0 for label in CLASS_LABELS}
 
 
+def test_what_retention_took_is_shown_by_topic() -> None:
+    parts = Parts(("orders", "clicks"))
+    lost = render(parts)["tidegate_records_lost_total"]
+    assert lost == {series(topic=topic, reason="retention"): 0 for topic in ("orders", "clicks")}
+    lost = render(parts, lost={"orders": 50, "clicks": 0})["tidegate_records_lost_total"]
+    assert lost[series(topic="orders", reason="retention")] == 50
+    assert lost[series(topic="clicks", reason="retention")] == 0
+
+
 def test_a_hold_counts_while_it_lasts_and_never_backwards() -> None:
     parts, exposition = Parts(), Exposition()
 

@@ -30,6 +30,7 @@ class Slot:
     stored: int = -1
     reset_from: int = -1
     resetting: int = 0
+    anew: bool = False
     # shadow
     first: int | None = None  # record of this assignment
     position: int = 0  # behind the last record read

@@ -132,6 +132,15 @@ class Client:
             return None
         return [self.group.committed_of(partition) for partition in partitions]
 
+    def lows(self, partitions: list[Partition]) -> dict[Partition, int]:
+        """Where the logs begin; -1: a leader does not answer."""
+        silent = 0.3 if self.group.troubled else 0.0
+        return {p: -1 if self.rng.random() < silent else self.group.logs[p].start for p in partitions}
+
+    def commit_now(self, offsets: dict[Partition, int]) -> dict[Partition, bool]:
+        """By order, but fenced like every commit; what was taken."""
+        return {partition: self.group.commit(self, partition, offset) for partition, offset in offsets.items()}
+
     def forward(self, partition: Partition) -> None:
         self._forwarded.add(partition)
 

@@ -182,6 +182,7 @@ class Intake:
             old.reset_from, old.resetting = -1, 0
             return old
         fresh = self.open(lane, old.partition, -1)
+        fresh.anew = True
         lane.slots[old.partition.number] = fresh
         self.ledger.test_state(old.number, ORPHAN)
         return fresh

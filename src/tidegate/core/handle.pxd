@@ -13,6 +13,7 @@ from tidegate.core.rdkafka cimport (
     rd_kafka_topic_partition_list_t,
     tg_rdkafka,
 )
+from tidegate.core.start cimport Start
 
 cdef class Handle:
     cdef const tg_rdkafka *rk
@@ -20,7 +21,10 @@ cdef class Handle:
     cdef rd_kafka_queue_t *queue         # owns: the consumer queue
     cdef rd_kafka_topic_partition_list_t *assigning   # owns: an assignment whose start offsets are not known yet
     cdef rd_kafka_topic_partition_list_t *revoking    # owns: a revocation whose in-flight work is not settled yet
+    cdef bint asked                      # the questions of that assignment are under way
     cdef int64_t assign_after_ns
+    cdef int64_t look_after_ns
+    cdef int64_t look_every_ns
     cdef int64_t revoke_until_ns
     cdef int64_t awaiting_ns             # since when an assignment is waited for; 0: the last word was an assignment
     cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
@@ -35,7 +39,7 @@ cdef class Handle:
     cdef Intake intake
     cdef Ledger ledger
     cdef Mailbox mailbox
-    cdef int64_t start                   # TG_RK_OFFSET_BEGINNING or _END, where nothing was committed
+    cdef Start start
     cdef bint find_ends
     cdef int wake_fd
 
@@ -55,11 +59,14 @@ cdef class Handle:
     cdef void _forward(self, tg_lane *lane, const char *topic, int32_t partition) noexcept nogil
     cdef void _revoke(self, int64_t now_ns) noexcept nogil
     cdef bint _busy(self) noexcept nogil
+    cdef bint _replace(self, tg_lane *lane, tg_slot *slot) noexcept nogil
+    cdef void _again(self, rd_kafka_topic_partition_list_t *broken, int64_t now_ns) noexcept nogil
+    cdef rd_kafka_topic_partition_list_t *_owned(self) noexcept nogil
     cdef void _repair(self, int64_t now_ns) noexcept nogil
-    cdef rd_kafka_topic_partition_list_t *_broken(self, tg_lane *lane) noexcept nogil
     cdef void pause(self, tg_lane *lane, bint on, int64_t now_ns) noexcept nogil
     cdef void _resume_assigned(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil
     cdef void _adopt(self, rd_kafka_topic_partition_list_t *list, bint add) noexcept nogil
+    cdef void _answered(self, rd_kafka_event_t *event) noexcept nogil
     cdef bint _incremental(self) noexcept nogil
     cdef tg_slot *_slot(self, const char *topic, int32_t partition, tg_lane **lane) noexcept nogil
     cdef void _note_list(self, int kind, rd_kafka_topic_partition_list_t *list) noexcept nogil

@@ -56,6 +56,14 @@ cdef struct tg_lane:
     uint32_t carry_at
     uint32_t carry_len
     uint32_t carry_max           # messages to take next
+    int32_t partitions           # of the topic, when last asked; 0: not known
+    int32_t known                # partitions that the topic had when this process first saw it; -1: not known
+    bint met                     # the group has begun to read the topic (start.pyx)
+    int64_t unmet_until_ns       # so long the answer counts that it had not, when this process began
+    int64_t log[2]               # the topic's id; 0, 0: not known
+    int32_t log_number           # how often another log took the topic's name
+    bint replaced                # there may be slots of an earlier log
+    int64_t void_until_ns        # and offsets of it among the group's: members notice at different times
     tg_slot **slots              # by partition
     int32_t slot_room
     rd_kafka_message_t **carry   # taken from the queue, not yet in a ring; at most one batch, and one more: see shed

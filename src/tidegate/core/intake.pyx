@@ -74,7 +74,7 @@ cdef class Intake:
     # --- lanes ------------------------------------------------------------------------------------
 
     cdef tg_lane *lane_of(self, int handle, const char *topic) noexcept nogil:
-        """The lane of a topic, made at its first assignment. NULL: no memory, or too many topics."""
+        """The lane of a topic, made when it is first heard of. NULL: no memory, or too many topics."""
         cdef int i
         cdef tg_lane *lane
         for i in range(self.lane_count):
@@ -99,6 +99,7 @@ cdef class Intake:
             free(lane)
             return NULL
         lane.number, lane.handle, lane.carry_max, lane.head_ms = number, handle, 16, -1
+        lane.known = -1
         lane.topic_class, lane.topic_rule = decided if decided is not None else (-1, -1)
         self.lanes[self.lane_count] = lane
         self.lane_count += 1
@@ -375,13 +376,14 @@ cdef class Intake:
         """The first record after an offset reset, or an offset that was read before. False: drop the message."""
         cdef tg_slot *old = slot[0]
         cdef tg_slot *fresh
+        cdef tg_lane_counts *counts = self.ledger.lanes[lane.number]
         cdef char words[200]
         if old.reset_from < 0:
             self.refetched += 1  # read before, already accounted for
             return False
         if offset >= old.next:
             # Retention took what lies between; the records read before it stay valid.
-            self.ledger.lost += offset - old.next if old.next >= 0 else 0
+            counts.lost += offset - old.next if old.next >= 0 else 0
             snprintf(words, sizeof(words), b"%s/%d: offsets %lld to %lld were deleted before they were read",
                      self.ledger.lanes[lane.number].topic, old.partition, <long long>old.next,
                      <long long>(offset - 1))
@@ -394,6 +396,7 @@ cdef class Intake:
         if fresh is NULL:
             return False
         fresh.target = old.target
+        fresh.anew, fresh.log = 1, lane.log_number
         snprintf(words, sizeof(words), b"%s/%d: the log was replaced, position %lld goes back to %lld",
                  self.ledger.lanes[lane.number].topic, old.partition, <long long>old.next, <long long>offset)
         self.mailbox.put(NOTE_RESET, old.partition, 0, words)

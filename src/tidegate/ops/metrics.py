@@ -62,6 +62,7 @@ class Snapshot:
 
     books: dict[str, dict[str, dict[str, int]]]  # topic → class → "polled" or disposition → records
     irregular: dict[str, int]
+    lost: dict[str, int]  # topic → records that retention took before they were read
     partitions: list[tuple[str, int, int, int, int, int]]  # topic, partition, position, frontier, target, stored
     states: dict[int, tuple[int, int, int]]  # class → buffered records, buffered bytes, records in flight
     errors: tuple[int, ...]  # of conservation, by class
@@ -94,6 +95,7 @@ class Sources:
         return Snapshot(
             books=self.ledger.counts(),
             irregular=self.ledger.irregular(),
+            lost=self.ledger.lost(),
             partitions=self.ledger.partitions(),
             states=self.dispatcher.states(),
             errors=self.dispatcher.conservation(),
@@ -251,9 +253,10 @@ TABLE: tuple[Family, ...] = (
     Family(
         "tidegate_records_lost_total",
         "counter",
-        ("reason",),
-        "Records that Kafka no longer had when they were to be read. Not among the polled ones.",
-        lambda now: [(("retention",), now.irregular["lost"])],
+        ("topic", "reason"),
+        "Records that Kafka no longer had when they were to be read: retention (older than the log's start). Not among"
+        " the polled ones; offsets are counted, so gaps of compaction and control records are in it.",
+        lambda now: (((topic, "retention"), n) for topic, n in now.lost.items()),
     ),
     Family(
         "tidegate_records_stale_total",
