@@ -1,4 +1,4 @@
-"""intake.pyx in Python: lanes, and the way of a message into a ring. Each function names the one it mirrors.
+"""lanes.pyx and intake.pyx in Python: the way of a message into a ring. Each function names the one it mirrors.
 
 Left out: rules (a record brings its class), headers, and notes to the event loop.
 """

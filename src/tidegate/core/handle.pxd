@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from tidegate.core.intake cimport Intake, tg_lane
+from tidegate.core.intake cimport Intake
+from tidegate.core.lanes cimport tg_lane
 from tidegate.core.ledger cimport Ledger, tg_slot
 from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.rdkafka cimport (

@@ -1,4 +1,4 @@
-"""Intake: one lane per topic; each message is checked, classified, copied into its class's ring and let go.
+"""Intake: reads lanes; each message is checked, classified, copied into its class's ring and let go.
 
 A message pins the whole fetch response that it came in, so it is copied out and destroyed at once. What a full ring
 turns away stays in the lane's carry, at most one batch, and the lane is held; librdkafka then stops fetching for it by
@@ -7,18 +7,18 @@ itself, and nothing that was fetched is thrown away.
 
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memmove, memset, strcmp, strlen
+from libc.string cimport memcpy, memmove, strlen
 
-from tidegate.core.atomic cimport tg_load_i32, tg_load_i64, tg_store_i32, tg_store_i64
+from tidegate.core.atomic cimport tg_store_i32, tg_store_i64
 from tidegate.core.csrc cimport TG_SCAN_EMPTY, TG_SCAN_HAS_BOM, TG_SCAN_HAS_NEWLINE, TG_SCAN_OK
-from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_lane_counts
+from tidegate.core.lanes cimport TG_CARRY, TG_HALTED, TG_HELD_RING, TG_HELD_SPAN
+from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, Ledger, tg_lane_counts
 from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_HALTED, NOTE_RESET
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_AUTO_OFFSET_RESET,
     TG_RK_ERR_OK,
     TG_RK_ERR_PARTITION_EOF,
     rd_kafka_headers_t,
-    rdkafka,
 )
 from tidegate.core.ring cimport (
     TG_NULL_LEN,
@@ -26,12 +26,10 @@ from tidegate.core.ring cimport (
     TG_RECORD_EMPTY,
     TG_RECORD_INVALID,
     TG_RECORD_NEWLINE,
+    Rings,
     record_bytes,
 )
-
-import time
-
-from tidegate.types import LaneState
+from tidegate.core.rules cimport RuleTable
 
 cdef extern from *:
     """
@@ -39,155 +37,26 @@ cdef extern from *:
     """
     void tg_prefetch(const void *p) noexcept nogil
 
-REASONS = ("flowing", "ring", "span", "halted", "ring", "span", "budget", "app-down")
-assert len(REASONS) == TG_REASONS
-ORDERS = {None: 0, "ring": TG_ORDERED_RING, "span": TG_ORDERED_SPAN, "budget": TG_ORDERED_BUDGET,
-          "app-down": TG_ORDERED_APP_DOWN}
 
-
-cdef class Intake:
-    """Lanes and what happens to their messages. Used by the reader's thread only, but for `report`."""
+cdef class Intake(Lanes):
+    """Lanes and what happens to their messages."""
 
     def __init__(self, Rings rings not None, Ledger ledger not None, RuleTable rules not None,
                  Mailbox mailbox not None, *, bint keep_key, bint keep_headers, int level):
-        self.rings, self.ledger, self.rules, self.mailbox = rings, ledger, rules, mailbox
-        self.rk = rdkafka()
+        Lanes.__init__(self, rings, ledger, rules)
+        self.mailbox = mailbox
         self.keep_key, self.keep_headers, self.level = keep_key, keep_headers, level
         self.want_headers = keep_headers or rules.needs_headers
         self.peek = True
-        self.lanes = <tg_lane **>calloc(4096, sizeof(tg_lane *))
         self.headers = <tg_header *>calloc(TG_HEADERS, sizeof(tg_header))
-        if self.lanes is NULL or self.headers is NULL:
+        if self.headers is NULL:
             raise MemoryError
         self.header_room = TG_HEADERS
 
     def __dealloc__(self):
-        cdef int i
-        if self.lanes is not NULL:
-            for i in range(self.lane_count):
-                free(self.lanes[i].carry)
-                free(self.lanes[i].slots)
-                free(self.lanes[i])
-        free(self.lanes)
         free(self.headers)
 
-    # --- lanes ------------------------------------------------------------------------------------
-
-    cdef tg_lane *lane_of(self, int handle, const char *topic) noexcept nogil:
-        """The lane of a topic, made when it is first heard of. NULL: no memory, or too many topics."""
-        cdef int i
-        cdef tg_lane *lane
-        for i in range(self.lane_count):
-            lane = self.lanes[i]
-            if lane.handle == handle and strcmp(self.ledger.lanes[lane.number].topic, topic) == 0:
-                return lane
-        with gil:  # once per topic: names and rules are Python's
-            return self._new_lane(handle, topic.decode())
-
-    cdef tg_lane *_new_lane(self, int handle, str topic) noexcept:
-        cdef tg_lane *lane
-        try:
-            decided = self.rules.topic(topic)
-            number = self.ledger.add_lane(topic)
-        except Exception:
-            return NULL
-        lane = <tg_lane *>calloc(1, sizeof(tg_lane))
-        if lane is NULL:
-            return NULL
-        lane.carry = <rd_kafka_message_t **>calloc(TG_CARRY + 1, sizeof(rd_kafka_message_t *))
-        if lane.carry is NULL:
-            free(lane)
-            return NULL
-        lane.number, lane.handle, lane.carry_max, lane.head_ms = number, handle, 16, -1
-        lane.known = -1
-        lane.topic_class, lane.topic_rule = decided if decided is not None else (-1, -1)
-        self.lanes[self.lane_count] = lane
-        self.lane_count += 1
-        return lane
-
-    cdef bint place(self, tg_lane *lane, int32_t partition, tg_slot *slot) noexcept nogil:
-        """Says which slot the partition's messages belong to. False: no memory."""
-        cdef tg_slot **grown
-        cdef int32_t room
-        if partition >= lane.slot_room:
-            room = partition + 16
-            grown = <tg_slot **>realloc(lane.slots, room * sizeof(tg_slot *))
-            if grown is NULL:
-                return False
-            memset(grown + lane.slot_room, 0, (room - lane.slot_room) * sizeof(tg_slot *))
-            lane.slots, lane.slot_room = grown, room
-        lane.slots[partition] = slot
-        return True
-
-    cdef void forget(self, tg_lane *lane, int32_t partition, int64_t now_ns) noexcept nogil:
-        """Drops what the carry holds of a partition: after a new assignment it would look like new records."""
-        cdef uint32_t i, kept = lane.carry_at
-        cdef rd_kafka_message_t *message
-        for i in range(lane.carry_at, lane.carry_len):
-            message = lane.carry[i]
-            if message.partition == partition:
-                self.rk.message_destroy(message)
-                self.stale += 1
-            else:
-                lane.carry[kept] = message
-                kept += 1
-        lane.carry_len = kept
-        # A hold, even a halt, is derived anew at the next read: its record may be among those that have gone.
-        if lane.hold != TG_FLOWING:
-            lane.held_ns[lane.hold] += now_ns - lane.hold_since_ns
-            tg_store_i32(&lane.hold, TG_FLOWING)
-
-    cdef void clear(self) noexcept nogil:
-        """Destroys every message still in hand; librdkafka cannot be destroyed before."""
-        cdef int i
-        cdef tg_lane *lane
-        for i in range(self.lane_count):
-            lane = self.lanes[i]
-            while lane.carry_at < lane.carry_len:
-                self.rk.message_destroy(lane.carry[lane.carry_at])
-                lane.carry_at += 1
-            lane.carry_at = lane.carry_len = 0
-
-    # --- holding ----------------------------------------------------------------------------------
-
-    cdef void _hold(self, tg_lane *lane, int reason, int klass, int64_t now_ns) noexcept nogil:
-        lane.hold_class = klass
-        lane.hold_since_ns = now_ns
-        if lane.hold == TG_FLOWING:
-            lane.holds += 1
-        tg_store_i32(&lane.hold, reason)
-
-    cdef bint released(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
-        """Whether the lane may be read; ends its hold where the reason has gone, or begins one that was ordered.
-
-        What holds a lane for the reader's own safety stands over what the control ordered: it ends here, at once,
-        and only then the order is looked at."""
-        cdef rd_kafka_message_t *message
-        cdef tg_slot *slot
-        cdef int32_t order = tg_load_i32(&lane.order)
-        cdef int32_t reason = order & TG_ORDER_REASON
-        if reason == TG_FLOWING and (order & TG_ORDER_PAUSE or lane.paused):
-            reason = TG_ORDERED_BUDGET
-        if lane.hold == TG_HALTED:
-            return False
-        if lane.hold == TG_HELD_RING:
-            if not self.rings.has_room(lane.hold_class, lane.hold_bytes):
-                return False
-        elif lane.hold == TG_HELD_SPAN and lane.carry_at < lane.carry_len:
-            message = lane.carry[lane.carry_at]
-            slot = lane.slots[message.partition]
-            # Half a span of room, so that holding does not flicker; or nothing left to wait for.
-            if slot is not NULL and slot.next != slot.frontier and (
-                    message.offset - slot.frontier > self.ledger.span // 2):
-                return False
-        if lane.hold != reason:
-            if lane.hold != TG_FLOWING:
-                lane.held_ns[lane.hold] += now_ns - lane.hold_since_ns
-            if reason != TG_FLOWING:
-                self._hold(lane, reason, lane.topic_class, now_ns)
-            else:
-                tg_store_i32(&lane.hold, TG_FLOWING)
-        return reason == TG_FLOWING
+    # --- while it is held -------------------------------------------------------------------------
 
     cdef void look(self, tg_lane *lane) noexcept nogil:
         """Notes how long ago the record was written that a hold keeps waiting.
@@ -228,15 +97,6 @@ cdef class Intake:
         got = self.rk.consume_batch_queue(lane.queue, 0, lane.carry + lane.carry_len, TG_CARRY + 1 - lane.carry_len)
         if got > 0:
             lane.carry_len += <uint32_t>got
-
-    cdef void count_queued(self) noexcept nogil:
-        """Looks how much librdkafka has fetched ahead for each lane."""
-        cdef int i
-        cdef tg_lane *lane
-        for i in range(self.lane_count):
-            lane = self.lanes[i]
-            if lane.queue is not NULL:
-                tg_store_i64(&lane.queued, <int64_t>self.rk.queue_length(lane.queue) + lane.carry_len - lane.carry_at)
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -476,45 +336,3 @@ cdef class Intake:
                 slot.resetting = 0
         else:
             self.mailbox.put(NOTE_ERROR, message.err, message.partition, self.rk.message_errstr(message))
-
-    # --- for the event loop -----------------------------------------------------------------------
-
-    def report(self, int64_t now_ns) -> list:
-        """A LaneState for each lane."""
-        cdef int i, reason
-        cdef int64_t head_ms, queued, wall_ms = <int64_t>(time.time() * 1000)
-        cdef double current
-        cdef tg_lane *lane
-        spans = self.ledger.spans()
-        lanes = []
-        for i in range(self.lane_count):
-            lane = self.lanes[i]
-            reason = tg_load_i32(&lane.hold)
-            head_ms = tg_load_i64(&lane.head_ms)
-            queued = tg_load_i64(&lane.queued)
-            current = (now_ns - lane.paused_since_ns) / 1e9 if tg_load_i32(&lane.paused) else 0.0
-            lanes.append(LaneState(
-                self.ledger._lane_names[lane.number], REASONS[reason], lane.hold_class,
-                max(0.0, (now_ns - lane.hold_since_ns) / 1e9) if reason else 0.0, lane.holds,
-                (lane.held_ns[TG_HELD_RING] + lane.held_ns[TG_ORDERED_RING]) / 1e9,
-                (lane.held_ns[TG_HELD_SPAN] + lane.held_ns[TG_ORDERED_SPAN]) / 1e9,
-                lane.held_ns[TG_ORDERED_BUDGET] / 1e9,
-                lane.held_ns[TG_ORDERED_APP_DOWN] / 1e9,
-                TG_FLOWING < reason <= TG_HALTED,
-                lane.topic_class,
-                lane.paused != 0,
-                lane.pauses,
-                lane.paused_ns / 1e9 + max(0.0, current),
-                lane.purged,
-                queued,
-                queued * (lane.mean_bytes + TG_QUEUED_BYTES),
-                spans[lane.number],
-                max(0, wall_ms - head_ms) / 1e3 if reason and head_ms >= 0 else 0.0,
-            ))
-        return lanes
-
-    def order(self, int lane, reason, bint pause) -> None:
-        """What the reader's thread is to do with a lane; see Reader.order."""
-        if not 0 <= lane < self.lane_count:
-            raise IndexError(f"there is no lane {lane}")
-        tg_store_i32(&self.lanes[lane].order, ORDERS[reason] | (TG_ORDER_PAUSE if pause else 0))

@@ -17,7 +17,8 @@ from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_i64, tg_store_i
 from tidegate.core.csrc cimport TG_SCAN_GRAMMAR, TG_SCAN_STRUCTURE
 from tidegate.core.dispatcher cimport Dispatcher
 from tidegate.core.handle cimport Handle
-from tidegate.core.intake cimport TG_HELD_RING, TG_HELD_SPAN, TG_ORDER_PAUSE, Intake, tg_lane
+from tidegate.core.intake cimport Intake
+from tidegate.core.lanes cimport TG_HELD_RING, TG_HELD_SPAN, TG_ORDER_PAUSE, tg_lane
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.rdkafka cimport rd_kafka_metadata_t
