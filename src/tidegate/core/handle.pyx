@@ -73,8 +73,7 @@ cdef class Handle:
         self.number, self.intake, self.ledger, self.mailbox = number, intake, intake.ledger, mailbox
         self.find_ends, self.wake_fd = find_ends, wake_fd
         self.silent = properties.get("group.protocol") == "consumer"
-        self.start = Start(intake, mailbox, number, group=str(properties.get("group.id", "")), start=start,
-                           find_ends=find_ends)
+        self.start = Start(intake, mailbox, number, start=start, find_ends=find_ends)
         self.look_every_ns = min(LOOK_MS, int(properties.get("topic.metadata.refresh.interval.ms", LOOK_MS))) * 1000000
         conf = self.rk.conf_new()
         for name, value in properties.items():

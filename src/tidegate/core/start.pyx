@@ -34,9 +34,8 @@ cdef enum:
 cdef class Start(Questions):
     """Questions and decisions of one handle."""
 
-    def __init__(self, Intake intake not None, Mailbox mailbox not None, int handle, *, str group, str start,
-                 bint find_ends):
-        super().__init__(intake, handle, group=group, start=start, find_ends=find_ends)
+    def __init__(self, Intake intake not None, Mailbox mailbox not None, int handle, *, str start, bint find_ends):
+        super().__init__(intake, handle, start=start, find_ends=find_ends)
         self.mailbox = mailbox
 
     cdef bint resolve(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil:
