@@ -370,8 +370,7 @@ cdef class Handle:
                  self.ledger.lanes[lane.number].topic, slot.partition, <long long>slot.next)
         self.mailbox.put(NOTE_RESET, slot.partition, 0, words)
         tg_store_i32(&slot.state, TG_SLOT_ORPHAN)
-        lane.slots[fresh.partition] = fresh
-        return True
+        return self.intake.place(lane, fresh.partition, fresh)
 
     cdef void _again(self, rd_kafka_topic_partition_list_t *broken) noexcept nogil:
         """Partitions leave the assignment and join it, at their position or their log's start: a seek cannot mend
