@@ -11,7 +11,6 @@ from faults.flow import exposed_flowing, require_conserved, shares, stream, wait
 from faults.rows import ROUNDS, Matrix
 from harness.fixtures import Scenes
 from harness.parallel import side_by_side
-from harness.produce import send, shop_events
 from harness.scene import Broker, Scene, event_class
 from harness.sidecar import Sidecar
 

@@ -16,6 +16,10 @@ def create_topic(servers: str, name: str, partitions: int, config: Mapping[str, 
     """Creates a topic and waits until every partition has a leader. Raises KafkaException where it is refused."""
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(20)
+    _wait_leaders(admin, name, partitions)
+
+
+def _wait_leaders(admin: AdminClient, name: str, partitions: int) -> None:
     deadline = time.monotonic() + 20
     while True:
         topic = admin.list_topics(name, timeout=10).topics.get(name)
@@ -28,9 +32,10 @@ def create_topic(servers: str, name: str, partitions: int, config: Mapping[str, 
 
 
 def add_partitions(servers: str, name: str, total: int) -> None:
-    """Gives a topic more partitions, so that it has ``total``."""
+    """Gives a topic more partitions, so that it has ``total``, and waits until they have leaders."""
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_partitions([NewPartitions(name, total)])[name].result(20)
+    _wait_leaders(admin, name, total)
 
 
 def delete_records(servers: str, before: Mapping[Partition, int]) -> None:

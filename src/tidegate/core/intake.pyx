@@ -117,7 +117,6 @@ cdef class Intake:
             memset(begun + lane.slot_room, 0, (room - lane.slot_room) * sizeof(int32_t))
             lane.begun, lane.slot_room = begun, room
         lane.slots[partition] = slot
-        lane.begun[partition] = lane.log_number + 1
         return True
 
     cdef void forget(self, tg_lane *lane, int32_t partition) noexcept nogil:

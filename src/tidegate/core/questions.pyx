@@ -38,7 +38,7 @@ cdef enum:
     COMMITTED_MS = 2000
     GRACE_NS = 250000000         # the topics' description may be later than the offsets by
     UNMET_NS = 10000000000       # so long the first look at the group's offsets counts
-    VOID_NS = 60000000000        # so long offsets found for a topic made anew may be of the one before
+    VOID_NS = 300000000000       # so long offsets found for a topic made anew may be of the one before
     # What an answer is to: the lower bits of its tag, beside the round's number.
     ASKED_TOPICS = 0
     ASKED_LOWS = 1
