@@ -25,8 +25,6 @@ typedef struct rd_kafka_TopicDescription_s rd_kafka_TopicDescription_t;
 typedef struct rd_kafka_TopicPartitionInfo_s rd_kafka_TopicPartitionInfo_t;
 typedef struct rd_kafka_ListOffsetsResultInfo_s rd_kafka_ListOffsetsResultInfo_t;
 typedef struct rd_kafka_Uuid_s rd_kafka_Uuid_t;
-typedef struct rd_kafka_ListConsumerGroupOffsets_s rd_kafka_ListConsumerGroupOffsets_t;
-typedef struct rd_kafka_group_result_s rd_kafka_group_result_t;
 
 typedef struct {
     int32_t err; /* 0 or an error code; RD_KAFKA_RESP_ERR__PARTITION_EOF is one */
@@ -80,7 +78,6 @@ typedef struct {
 #define TG_RK_OFFSET_INVALID (-1001)
 #define TG_RK_ERR_OK 0
 #define TG_RK_ERR_UNKNOWN_TOPIC_OR_PART 3
-#define TG_RK_ERR_FAIL (-196)
 #define TG_RK_ERR_PARTITION_EOF (-191)
 #define TG_RK_ERR_ASSIGN_PARTITIONS (-175)
 #define TG_RK_ERR_REVOKE_PARTITIONS (-174)
@@ -97,11 +94,9 @@ typedef struct {
 #define TG_RK_EVENT_REBALANCE 0x10
 #define TG_RK_EVENT_OFFSET_COMMIT 0x20
 #define TG_RK_EVENT_OAUTHBEARER_TOKEN_REFRESH 0x100
-#define TG_RK_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT 0x8000
 #define TG_RK_EVENT_DESCRIBETOPICS_RESULT 0x100000
 #define TG_RK_EVENT_LISTOFFSETS_RESULT 0x400000
-#define TG_RK_ADMIN_LISTCONSUMERGROUPOFFSETS 14 /* rd_kafka_admin_op_t */
-#define TG_RK_ADMIN_DESCRIBETOPICS 19
+#define TG_RK_ADMIN_DESCRIBETOPICS 19 /* rd_kafka_admin_op_t */
 #define TG_RK_ADMIN_LISTOFFSETS 21
 #define TG_RK_READ_UNCOMMITTED 0 /* rd_kafka_IsolationLevel_t */
 #define TG_RK_READ_COMMITTED 1
@@ -163,6 +158,7 @@ typedef struct {
     X(int32_t, metadata,                                                                                              \
       (rd_kafka_t * rk, int all_topics, rd_kafka_topic_t *only, const rd_kafka_metadata_t **found, int timeout_ms))   \
     X(void, metadata_destroy, (const rd_kafka_metadata_t *metadata))                                                  \
+    X(int32_t, committed, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, int timeout_ms))            \
     X(int32_t, offsets_store, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * offsets))                           \
     X(rd_kafka_error_t *, consumer_close_queue, (rd_kafka_t * rk, rd_kafka_queue_t * queue))                          \
     X(int, consumer_closed, (rd_kafka_t * rk))                                                                        \
@@ -203,19 +199,7 @@ typedef struct {
     X(const rd_kafka_ListOffsetsResultInfo_t **, ListOffsets_result_infos,                                            \
       (const rd_kafka_event_t *result, size_t *count))                                                                \
     X(const rd_kafka_topic_partition_t *, ListOffsetsResultInfo_topic_partition,                                      \
-      (const rd_kafka_ListOffsetsResultInfo_t *info))                                                                 \
-    X(rd_kafka_error_t *, AdminOptions_set_require_stable_offsets, (rd_kafka_AdminOptions_t * options, int stable))   \
-    X(rd_kafka_ListConsumerGroupOffsets_t *, ListConsumerGroupOffsets_new,                                            \
-      (const char *group, const rd_kafka_topic_partition_list_t *partitions))                                         \
-    X(void, ListConsumerGroupOffsets_destroy, (rd_kafka_ListConsumerGroupOffsets_t * request))                        \
-    X(void, ListConsumerGroupOffsets,                                                                                 \
-      (rd_kafka_t * rk, rd_kafka_ListConsumerGroupOffsets_t * *requests, size_t count,                                \
-       const rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue))                                              \
-    X(const rd_kafka_event_t *, event_ListConsumerGroupOffsets_result, (rd_kafka_event_t * event))                    \
-    X(const rd_kafka_group_result_t **, ListConsumerGroupOffsets_result_groups,                                       \
-      (const rd_kafka_event_t *result, size_t *count))                                                                \
-    X(const rd_kafka_error_t *, group_result_error, (const rd_kafka_group_result_t *group))                           \
-    X(const rd_kafka_topic_partition_list_t *, group_result_partitions, (const rd_kafka_group_result_t *group))
+      (const rd_kafka_ListOffsetsResultInfo_t *info))
 
 #define TG_RDKAFKA_DECLARE(type, name, params) type(*name) params;
 typedef struct {

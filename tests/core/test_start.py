@@ -7,11 +7,10 @@ from collections import Counter
 from itertools import count
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka import Consumer, TopicPartition
 from member import Member, numbers, produce, properties
 
-from harness.topics import committed, create_topic
+from harness.topics import add_partitions, committed, create_topic, delete_group, delete_records, recreate_topic
 
 _names = count()
 
@@ -37,34 +36,6 @@ def commit(kafka: str, group: str, topic: str, offsets: dict[int, int]) -> None:
     other.close()
 
 
-def delete_records(kafka: str, topic: str, partition: int, before: int) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka})
-    which = TopicPartition(topic, partition, before)
-    admin.delete_records([which])[which].result(20)
-
-
-def add_partitions(kafka: str, topic: str, total: int) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka})
-    admin.create_partitions([NewPartitions(topic, total)])[topic].result(20)
-
-
-def delete_topic(kafka: str, topic: str) -> None:
-    admin = AdminClient({"bootstrap.servers": kafka})
-    admin.delete_topics([topic])[topic].result(20)
-
-
-def recreate(kafka: str, topic: str, partitions: int, pause: float = 0.0) -> None:
-    delete_topic(kafka, topic)
-    time.sleep(pause)
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return create_topic(kafka, topic, partitions)
-        except KafkaException:  # still being deleted
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-
 def starts(member: Member) -> list[str]:
     return [note[3] for note in member.notes() if note[0] == "start"]
 
@@ -80,7 +51,7 @@ def test_what_retention_took_is_counted_before_anything_is_read(kafka: str, prot
     for p in range(2):
         produce(kafka, topic, numbers(100), p)
     commit(kafka, group, topic, {0: 10, 1: 20})
-    delete_records(kafka, topic, 0, 60)
+    delete_records(kafka, {(topic, 0): 60})
     with Member([(quick(kafka, group, protocol), [topic])]) as member:
         member.deliver_count(40 + 80, 40)
         assert min(member.delivered) == (topic, 0, 60)
@@ -97,7 +68,7 @@ def test_what_retention_took_is_lost_once(kafka: str) -> None:
     topic, group = fresh(kafka)
     produce(kafka, topic, numbers(100), 0)
     commit(kafka, group, topic, {0: 10})
-    delete_records(kafka, topic, 0, 60)
+    delete_records(kafka, {(topic, 0): 60})
     with Member([(quick(kafka, group, auto_commit_interval_ms=60_000), [topic])]) as member:
         member.wait_until(lambda: member.buffered() == 40)
         member.wait_until(lambda: offsets_of(kafka, group, topic, 1) == {0: 60})
@@ -126,7 +97,7 @@ def test_a_log_cut_while_its_lane_is_held(kafka: str) -> None:
         member.wait_until(lambda: member.holds() == {topic: "ring"})
         read = member.ledger.partitions()[0][2]
         assert read < 390
-        delete_records(kafka, topic, 0, 395)
+        delete_records(kafka, {(topic, 0): 395})
         produce(kafka, topic, numbers(10, 400), 0)
         member.deliver_until(lambda: member.delivered[-1:] == [(topic, 0, 409)], 40)
         got = {offset for _, _, offset in member.delivered}
@@ -253,14 +224,13 @@ def test_deleted_offsets(kafka: str) -> None:
         assert min(member.delivered) == (topic, 1, 0)
         (text,) = starts(member)
         assert f"{topic}/1: no committed offset" in text
-    admin = AdminClient({"bootstrap.servers": kafka})
-    admin.delete_consumer_groups([group])[group].result(20)
+    delete_group(kafka, group)
     for start, more in (("latest", 0), ("earliest", 90)):
         with Member([(quick(kafka, group), [topic])], start=start) as member:
             member.wait_until(lambda: len(offsets_of(kafka, group, topic, 3)) == 3)
             member.deliver_count(more)
             assert starts(member) == []
-        admin.delete_consumer_groups([group])[group].result(20)
+        delete_group(kafka, group)
 
 
 @pytest.mark.parametrize("start", ["earliest", "latest"])
@@ -271,7 +241,7 @@ def test_a_topic_made_anew_while_nobody_ran(kafka: str, start: str) -> None:
     with Member([(quick(kafka, group), [topic])]) as member:
         member.deliver_count(50)
         member.wait_until(lambda: offsets_of(kafka, group, topic, 1) == {0: 50})
-    recreate(kafka, topic, 1)
+    recreate_topic(kafka, topic, 1)
     produce(kafka, topic, numbers(80), 0)
     with Member([(quick(kafka, group), [topic])], start=start) as member:
         member.wait_until(lambda: len(offsets_of(kafka, group, topic, 1)) == 1)
@@ -296,7 +266,7 @@ def test_a_topic_made_anew_is_read_from_its_start(kafka: str, protocol: str, pau
         member.wait_until(lambda: member.buffered() == 200)
         old = member.take()  # delivered, but not yet acknowledged when the topic goes
         assert old is not None
-        recreate(kafka, topic, 2, pause)
+        recreate_topic(kafka, topic, 2, pause)
         for p in range(2):
             produce(kafka, topic, [b'{"new":%d}' % n for n in range(records)], p)
         lines: list[bytes] = []

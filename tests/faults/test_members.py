@@ -7,14 +7,10 @@ import signal
 import time
 from collections.abc import Callable
 
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions
-
 from faults.flow import require_conserved, shares, stream, wait_flowing
 from faults.rows import ROUNDS, Matrix
 from harness.fixtures import Scenes
 from harness.parallel import side_by_side
-from harness.produce import send, shop_events
 from harness.scene import Broker, Scene, event_class
 from harness.sidecar import Sidecar
 
@@ -162,27 +158,3 @@ def test_members_that_stop(kafka_broker: Broker, scenes: Scenes, matrix: Matrix)
         scene = scenes(kafka_broker, name=f"term-{mode}")
         jobs.append((f"SIGTERM, app {mode}", told_to_end_without_app(scene, matrix, mode)))
     side_by_side(jobs)
-
-
-def test_partitions_added_while_running(kafka_broker: Broker, scenes: Scenes, matrix: Matrix) -> None:
-    """The new ones flow from their beginning."""
-    scene = scenes(kafka_broker, partitions=2, name="grown")
-    sidecar = scene.sidecar("--summary", kafka_topic_metadata_refresh_interval_ms=1000)
-    scene.produce(200)
-    scene.wait_settled(sidecar)
-    admin = AdminClient({"bootstrap.servers": scene.servers})
-    admin.create_partitions([NewPartitions(scene.topic, 6)])[scene.topic].result(20)
-    scene.partitions, begun = 6, time.monotonic()
-    send(scene.servers, scene.topic, shop_events(600, 6))  # before the sidecar knows of them
-    scene.wait_settled(sidecar, 30)
-    seconds = time.monotonic() - begun
-    sidecar.stop(END_SECONDS)
-    require_conserved(sidecar)
-    matrix.add(
-        "test_members.py::test_partitions_added_while_running",
-        "partitions added while running",
-        "the new ones flow from their beginning",
-        scene.judge(classes=event_class),
-        seconds=seconds,
-        timed="until all of it was settled, metadata asked each second",
-    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 Partition = tuple[str, int]  # topic and partition number
 
@@ -16,6 +16,10 @@ def create_topic(servers: str, name: str, partitions: int, config: Mapping[str, 
     """Creates a topic and waits until every partition has a leader. Raises KafkaException where it is refused."""
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(20)
+    _wait_leaders(admin, name, partitions)
+
+
+def _wait_leaders(admin: AdminClient, name: str, partitions: int) -> None:
     deadline = time.monotonic() + 20
     while True:
         topic = admin.list_topics(name, timeout=10).topics.get(name)
@@ -25,6 +29,41 @@ def create_topic(servers: str, name: str, partitions: int, config: Mapping[str, 
         if time.monotonic() > deadline:
             raise TimeoutError(f"topic {name} has no leaders after 20 s")
         time.sleep(0.05)
+
+
+def add_partitions(servers: str, name: str, total: int) -> None:
+    """Gives a topic more partitions, so that it has ``total``, and waits until they have leaders."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.create_partitions([NewPartitions(name, total)])[name].result(20)
+    _wait_leaders(admin, name, total)
+
+
+def delete_records(servers: str, before: Mapping[Partition, int]) -> None:
+    """What retention does: each partition's log begins at the offset given."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    for done in admin.delete_records([TopicPartition(*p, offset) for p, offset in before.items()]).values():
+        done.result(20)
+
+
+def recreate_topic(servers: str, name: str, partitions: int, pause: float = 0.0) -> None:
+    """Deletes a topic and creates another one of its name, ``pause`` seconds later."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.delete_topics([name])[name].result(20)
+    time.sleep(pause)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return create_topic(servers, name, partitions)
+        except KafkaException:  # still being deleted
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def delete_group(servers: str, group: str) -> None:
+    """Deletes a group without members, and so its offsets."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.delete_consumer_groups([group])[group].result(20)
 
 
 def partitions_of(servers: str, topics: Iterable[str]) -> list[Partition]:

@@ -79,8 +79,7 @@ cdef class Handle:
         self.number, self.intake, self.ledger, self.mailbox = number, intake, intake.ledger, mailbox
         self.find_ends, self.wake_fd = find_ends, wake_fd
         self.silent = properties.get("group.protocol") == "consumer"
-        self.start = Start(intake, mailbox, number, group=str(properties.get("group.id", "")), start=start,
-                           find_ends=find_ends)
+        self.start = Start(intake, mailbox, number, start=start, find_ends=find_ends)
         self.look_every_ns = min(LOOK_MS, int(properties.get("topic.metadata.refresh.interval.ms", LOOK_MS))) * 1000000
         conf = self.rk.conf_new()
         for name, value in properties.items():
@@ -306,6 +305,8 @@ cdef class Handle:
             slot.begin, slot.log = part.offset, lane.log_number
             if part.offset != self.start.committed(part.topic, part.partition):
                 slot.stored, slot.anew = -1, 1
+            else:
+                lane.begun[part.partition] = lane.log_number + 1
             if self.find_ends:
                 slot.target = self.start.ends.elems[i].offset if self.start.ends.elems[i].offset >= 0 else -2
             self._forward(lane, part.topic, part.partition)
@@ -366,24 +367,24 @@ cdef class Handle:
             lane.resets, lane.replaced = 0, False
             if list.cnt:
                 self._again(list, now_ns)
+                self.sweep()  # librdkafka commits what was stored of the old log when its partitions leave
             self.rk.topic_partition_list_destroy(list)
 
     cdef bint _replace(self, tg_lane *lane, tg_slot *slot) noexcept nogil:
         """A slot of the new log takes the old one's place. librdkafka goes on at the old position, and notices nothing
         where the new log is longer."""
-        cdef tg_slot *fresh = self.ledger.open(lane.number, slot.partition, -1)
+        cdef tg_slot *fresh = self.ledger.open(lane.number, slot.partition, 0)
         cdef char words[TG_NOTE_TEXT]
         if fresh is NULL:
             self.mailbox.put(NOTE_FATAL, 0, 0, b"no memory for a partition whose log was replaced")
             self.failed = True
             return False
-        fresh.target, fresh.anew, fresh.log = slot.target, 1, lane.log_number
-        snprintf(words, sizeof(words), b"%s/%d: the log was replaced, position %lld is void; starts at earliest",
+        fresh.target, fresh.stored, fresh.anew, fresh.log = slot.target, -1, 1, lane.log_number
+        snprintf(words, sizeof(words), b"%s/%d: the log was replaced, position %lld is void; starts at 0",
                  self.ledger.lanes[lane.number].topic, slot.partition, <long long>slot.next)
         self.mailbox.put(NOTE_RESET, slot.partition, 0, words)
         tg_store_i32(&slot.state, TG_SLOT_ORPHAN)
-        lane.slots[fresh.partition] = fresh
-        return True
+        return self.intake.place(lane, fresh.partition, fresh)
 
     cdef void _again(self, rd_kafka_topic_partition_list_t *broken, int64_t now_ns) noexcept nogil:
         """Partitions leave the assignment and join it, at their position or their log's start: a seek cannot mend
@@ -535,6 +536,8 @@ cdef class Handle:
             slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
             if slot is not NULL and slot.anew == 2:
                 slot.anew = 1 if err or list.elems[i].err else 0
+                if slot.anew == 0:
+                    lane.begun[slot.partition] = slot.log + 1
 
     # --- the end ----------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ cdef struct tg_lane:
     bint replaced                # there may be slots of an earlier log
     int64_t void_until_ns        # and offsets of it among the group's: members notice at different times
     tg_slot **slots              # by partition
+    int32_t *begun               # by partition: 1 + the log_number of which the group has our start; 0: none
     int32_t slot_room
     rd_kafka_message_t **carry   # taken from the queue, not yet in a ring; at most one batch, and one more: see shed
 

@@ -38,6 +38,7 @@ cdef class Lanes:
             for i in range(self.lane_count):
                 free(self.lanes[i].carry)
                 free(self.lanes[i].slots)
+                free(self.lanes[i].begun)
                 free(self.lanes[i])
         free(self.lanes)
 
@@ -78,6 +79,7 @@ cdef class Lanes:
     cdef bint place(self, tg_lane *lane, int32_t partition, tg_slot *slot) noexcept nogil:
         """Says which slot the partition's messages belong to. False: no memory."""
         cdef tg_slot **grown
+        cdef int32_t *begun
         cdef int32_t room
         if partition >= lane.slot_room:
             room = partition + 16
@@ -85,7 +87,12 @@ cdef class Lanes:
             if grown is NULL:
                 return False
             memset(grown + lane.slot_room, 0, (room - lane.slot_room) * sizeof(tg_slot *))
-            lane.slots, lane.slot_room = grown, room
+            lane.slots = grown
+            begun = <int32_t *>realloc(lane.begun, room * sizeof(int32_t))
+            if begun is NULL:
+                return False
+            memset(begun + lane.slot_room, 0, (room - lane.slot_room) * sizeof(int32_t))
+            lane.begun, lane.slot_room = begun, room
         lane.slots[partition] = slot
         return True
 

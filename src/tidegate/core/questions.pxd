@@ -21,8 +21,7 @@ cdef class Questions:
     cdef const tg_rdkafka *rk
     cdef rd_kafka_t *client              # borrowed
     cdef rd_kafka_queue_t *answers       # owns
-    cdef bytes _group
-    cdef const char *group               # borrowed from it
+    cdef int wake_fd
     cdef Intake intake
     cdef int handle
     cdef bint latest
@@ -38,7 +37,14 @@ cdef class Questions:
     cdef rd_kafka_topic_partition_list_t *highs     # owns: high watermark
     cdef rd_kafka_topic_partition_list_t *ends      # owns: last stable offset; asked where somebody wants it
     cdef rd_kafka_topic_partition_list_t *commits   # owns: the group's offsets, of every partition of the topics
-    cdef rd_kafka_topic_partition_list_t *met       # owns: the same at the beginning, while it is asked
+    # The group's offsets: the question that waits, and the one that a thread has. While it has it, it is not ours.
+    cdef rd_kafka_topic_partition_list_t *wanted    # owns
+    cdef rd_kafka_topic_partition_list_t *lent      # owns
+    cdef int64_t wanted_tag
+    cdef int64_t lent_tag
+    cdef int32_t lent_err                # its answer
+    cdef int32_t back                    # 1: it is there
+    cdef object thread
 
     cdef void attach(self, rd_kafka_t *client, int wake_fd, rd_kafka_topic_partition_list_t *topics) noexcept nogil
     cdef void ask(self, rd_kafka_topic_partition_list_t *list) noexcept nogil
@@ -51,9 +57,9 @@ cdef class Questions:
     cdef void _describe(self, int kind, rd_kafka_topic_partition_list_t *list) noexcept nogil
     cdef rd_kafka_topic_partition_list_t *_list_offsets(self, rd_kafka_topic_partition_list_t *list, int kind,
                                                         int64_t spec, int isolation) noexcept nogil
-    cdef rd_kafka_topic_partition_list_t *_ask_commits(self, rd_kafka_topic_partition_list_t *list,
-                                                       int kind) noexcept nogil
-    cdef int32_t _committed(self, rd_kafka_event_t *event, rd_kafka_topic_partition_list_t *list) noexcept nogil
-    cdef void _seen(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
+    cdef void _ask_commits(self, rd_kafka_topic_partition_list_t *list, int64_t tag) noexcept nogil
+    cdef void _send(self) noexcept nogil
+    cdef void _returned(self, int64_t now_ns) noexcept nogil
+    cdef void _seen(self, int64_t now_ns) noexcept nogil
     cdef void _described(self, rd_kafka_event_t *event, bint first, int64_t now_ns) noexcept nogil
     cdef void _listed(self, rd_kafka_event_t *event, rd_kafka_topic_partition_list_t *list) noexcept nogil

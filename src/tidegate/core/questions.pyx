@@ -1,32 +1,31 @@
 """Questions: what an assignment has to know of topics and logs, asked without waiting.
 
-Behind a fetch on the same connection an answer can take fetch.wait.max.ms, so nothing here waits: answers come to a
-queue that the reader looks at in every round. Without the group's offsets nothing begins, however long they take. Of
-the rest, what cannot be had in time is left to librdkafka (earliest, latest, or the committed offset as it is;
-auto.offset.reset=error then says when that is out of range).
+Behind a fetch on the same connection an answer can take fetch.wait.max.ms, so the reader does not wait: answers come to
+a queue, and from a thread, and it looks at both in every round. Without the group's offsets nothing begins, however
+long they take. Of the rest, what cannot be had in time is left to librdkafka (earliest, latest, or the committed offset
+as it is; auto.offset.reset=error then says when that is out of range).
 """
 
-from libc.stdint cimport int32_t, int64_t, intptr_t
+import threading
+
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport strcmp
+from posix.unistd cimport write
 
+from tidegate.core.atomic cimport tg_load_i32, tg_store_i32
 from tidegate.core.rdkafka cimport (
     TG_RK_ADMIN_DESCRIBETOPICS,
-    TG_RK_ADMIN_LISTCONSUMERGROUPOFFSETS,
     TG_RK_ADMIN_LISTOFFSETS,
-    TG_RK_ERR_FAIL,
     TG_RK_ERR_OK,
     TG_RK_ERR_UNKNOWN_TOPIC_OR_PART,
     TG_RK_EVENT_DESCRIBETOPICS_RESULT,
-    TG_RK_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT,
     TG_RK_EVENT_LISTOFFSETS_RESULT,
     TG_RK_OFFSET_BEGINNING,
     TG_RK_OFFSET_END,
     TG_RK_READ_COMMITTED,
     TG_RK_READ_UNCOMMITTED,
     rd_kafka_error_t,
-    rd_kafka_group_result_t,
-    rd_kafka_ListConsumerGroupOffsets_t,
     rd_kafka_ListOffsetsResultInfo_t,
     rd_kafka_topic_partition_t,
     rd_kafka_TopicCollection_t,
@@ -36,17 +35,17 @@ from tidegate.core.rdkafka cimport (
 
 cdef enum:
     ANSWER_MS = 3000
+    COMMITTED_MS = 2000
     GRACE_NS = 250000000         # the topics' description may be later than the offsets by
     UNMET_NS = 10000000000       # so long the first look at the group's offsets counts
-    VOID_NS = 60000000000        # so long offsets found for a topic made anew may be of the one before
+    VOID_NS = 300000000000       # so long offsets found for a topic made anew may be of the one before
     # What an answer is to: the lower bits of its tag, beside the round's number.
     ASKED_TOPICS = 0
     ASKED_LOWS = 1
     ASKED_HIGHS = 2
     ASKED_ENDS = 3
-    ASKED_COMMITS = 4
-    ASKED_LOOK = 5
-    ASKED_MET = 6
+    ASKED_LOOK = 4
+    ASKED_MET = 5
     KINDS = 8
 
 
@@ -57,25 +56,23 @@ cdef void free_list(const tg_rdkafka *rk, rd_kafka_topic_partition_list_t **list
 
 
 cdef class Questions:
-    """Questions of one handle. Used by the reader's thread only.
+    """Questions of one handle. Used by the reader's thread, but for `_fetch`.
 
     Args:
-        group: the group's id.
         start: ``"earliest"`` or ``"latest"``: TIDEGATE_START.
         find_ends: the ends of the partitions are wanted too (for --until-end).
     """
 
-    def __init__(self, Intake intake not None, int handle, *, str group, str start, bint find_ends):
+    def __init__(self, Intake intake not None, int handle, *, str start, bint find_ends):
         self.rk = rdkafka()
-        self.intake, self.handle, self._group = intake, handle, group.encode()
-        self.group = self._group
+        self.intake, self.handle = intake, handle
         self.latest, self.find_ends = start == "latest", find_ends
 
     cdef void attach(self, rd_kafka_t *client, int wake_fd, rd_kafka_topic_partition_list_t *topics) noexcept nogil:
         """Whom to ask, and what to wake when an answer is there. The first question: what the group has of the topics.
 
         Asked before this member joins, and so before others of the group's first generation can have committed."""
-        self.client = client
+        self.client, self.wake_fd = client, wake_fd
         self.answers = self.rk.queue_new(client)
         self.rk.queue_io_event_enable(self.answers, wake_fd, b"\1\0\0\0\0\0\0\0", 8)
         self._describe(ASKED_MET, topics)
@@ -92,7 +89,11 @@ cdef class Questions:
     cdef void destroy(self) noexcept nogil:
         """Before the client is."""
         self.drop()
-        free_list(self.rk, &self.met)
+        if self.lent is not NULL:
+            with gil:
+                self.thread.join()  # the client must outlive the question
+        free_list(self.rk, &self.lent)
+        free_list(self.rk, &self.wanted)
         if self.answers is not NULL:
             self.rk.queue_destroy(self.answers)
             self.answers = NULL
@@ -111,7 +112,8 @@ cdef class Questions:
             # As a reader of committed records sees it: what an open transaction holds is still to come.
             self.ends = self._list_offsets(list, ASKED_ENDS, TG_RK_OFFSET_END, TG_RK_READ_COMMITTED)
         if list.cnt:
-            self.commits = self._ask_commits(list, ASKED_COMMITS)
+            self.waiting += 1
+            self._ask_commits(list, self.round * KINDS + ASKED_TOPICS)
             self._describe(ASKED_TOPICS, list)
             self.undescribed = True
 
@@ -193,18 +195,16 @@ cdef class Questions:
             asked.elems[i].offset = TG_NO_OFFSET
         return asked
 
-    cdef rd_kafka_topic_partition_list_t *_ask_commits(self, rd_kafka_topic_partition_list_t *list,
-                                                       int kind) noexcept nogil:
-        """The group's offsets in all partitions of the list's topics: those of the others tell what it has met."""
-        cdef rd_kafka_topic_partition_list_t *asked = self.rk.topic_partition_list_new(list.cnt)
-        cdef rd_kafka_ListConsumerGroupOffsets_t *request
-        cdef rd_kafka_AdminOptions_t *options
-        cdef rd_kafka_error_t *error
+    cdef void _ask_commits(self, rd_kafka_topic_partition_list_t *list, int64_t tag) noexcept nogil:
+        """Asks for the group's offsets in all partitions of the list's topics: the others tell what it has met.
+
+        A question under way is awaited first; the next one then takes the place of any that waits."""
+        cdef rd_kafka_topic_partition_list_t *wanted = self.rk.topic_partition_list_new(list.cnt)
         cdef tg_lane *lane
         cdef int32_t count
         cdef int i, k
         for i in range(list.cnt):
-            if self.rk.topic_partition_list_find(asked, list.elems[i].topic, 0) is not NULL:
+            if self.rk.topic_partition_list_find(wanted, list.elems[i].topic, 0) is not NULL:
                 continue
             lane = self.intake.lane_of(self.handle, list.elems[i].topic)
             count = lane.partitions if lane is not NULL else 0
@@ -212,18 +212,29 @@ cdef class Questions:
                 if list.elems[k].partition >= count and strcmp(list.elems[k].topic, list.elems[i].topic) == 0:
                     count = list.elems[k].partition + 1
             for k in range(count):
-                self.rk.topic_partition_list_add(asked, list.elems[i].topic, k)
-        request = self.rk.ListConsumerGroupOffsets_new(self.group, asked)
-        options = self._options(TG_RK_ADMIN_LISTCONSUMERGROUPOFFSETS, kind)
-        error = self.rk.AdminOptions_set_require_stable_offsets(options, 1)
-        if error is not NULL:
-            self.rk.error_destroy(error)
-        self.rk.ListConsumerGroupOffsets(self.client, &request, 1, options, self.answers)
-        self.rk.AdminOptions_destroy(options)
-        self.rk.ListConsumerGroupOffsets_destroy(request)
-        if kind == ASKED_COMMITS:
-            self.waiting += 1
-        return asked
+                self.rk.topic_partition_list_add(wanted, list.elems[i].topic, k)
+        free_list(self.rk, &self.wanted)
+        self.wanted, self.wanted_tag = wanted, tag
+        self._send()
+
+    cdef void _send(self) noexcept nogil:
+        """Lends the waiting question to a thread, if none has one."""
+        if self.wanted is NULL or self.lent is not NULL:
+            return
+        self.lent, self.lent_tag, self.wanted = self.wanted, self.wanted_tag, NULL
+        tg_store_i32(&self.back, 0)
+        with gil:
+            self.thread = threading.Thread(target=self._fetch, name="tidegate-offsets", daemon=True)
+            self.thread.start()
+
+    def _fetch(self):
+        """The thread's: rd_kafka_committed blocks. There is a question without waiting among the admin client's, but
+        it goes on asking the coordinator that it knew first, also when another broker is that now."""
+        cdef uint64_t one = 1
+        with nogil:
+            self.lent_err = self.rk.committed(self.client, self.lent, COMMITTED_MS)
+            tg_store_i32(&self.back, 1)
+            write(self.wake_fd, &one, sizeof(one))
 
     # --- answers ----------------------------------------------------------------------------------
 
@@ -234,25 +245,23 @@ cdef class Questions:
         while True:
             event = self.rk.queue_poll(self.answers, 0)
             if event is NULL:
-                return
+                break
             tag = <int64_t><intptr_t>self.rk.event_opaque(event)
             if self.rk.event_type(event) == TG_RK_EVENT_DESCRIBETOPICS_RESULT:  # good also where it comes late
                 self._described(event, tag % KINDS == ASKED_MET, now_ns)
                 if tag == self.round * KINDS + ASKED_TOPICS:
                     self.undescribed = False
-            elif tag % KINDS == ASKED_MET:
-                self._seen(event, now_ns)
             elif tag // KINDS == self.round:
                 self.waiting -= 1
                 if tag % KINDS == ASKED_LOWS:
                     self._listed(event, self.lows)
                 elif tag % KINDS == ASKED_HIGHS:
                     self._listed(event, self.highs)
-                elif tag % KINDS == ASKED_COMMITS:
-                    self.commits_err = self._committed(event, self.commits)
                 else:
                     self._listed(event, self.ends)
             self.rk.event_destroy(event)
+        if self.lent is not NULL and tg_load_i32(&self.back):
+            self._returned(now_ns)
 
     cdef void _listed(self, rd_kafka_event_t *event, rd_kafka_topic_partition_list_t *list) noexcept nogil:
         cdef const rd_kafka_ListOffsetsResultInfo_t **found
@@ -272,51 +281,35 @@ cdef class Questions:
             if place is not NULL:
                 place.offset = one.offset
 
-    cdef int32_t _committed(self, rd_kafka_event_t *event, rd_kafka_topic_partition_list_t *list) noexcept nogil:
-        """Puts the group's offsets into the list; below 0: none. An error: something of it is not known."""
-        cdef const rd_kafka_group_result_t **groups
-        cdef const rd_kafka_topic_partition_list_t *found
-        cdef rd_kafka_topic_partition_t *place
-        cdef size_t count = 0
-        cdef int32_t err = self.rk.event_error(event)
+    cdef void _returned(self, int64_t now_ns) noexcept nogil:
+        """The group's offsets are there, or an error is; below 0: none. What is asked for next goes out."""
+        cdef int32_t err = self.lent_err
         cdef int i
-        if err or self.rk.event_type(event) != TG_RK_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT:
-            return err if err else TG_RK_ERR_FAIL
-        groups = self.rk.ListConsumerGroupOffsets_result_groups(
-            self.rk.event_ListConsumerGroupOffsets_result(event), &count)
-        if count != 1:
-            return TG_RK_ERR_FAIL
-        if self.rk.group_result_error(groups[0]) is not NULL:
-            return self.rk.error_code(self.rk.group_result_error(groups[0]))
-        found = self.rk.group_result_partitions(groups[0])
-        for i in range(list.cnt):
-            list.elems[i].offset = TG_NO_OFFSET
-            list.elems[i].err = TG_RK_ERR_FAIL  # not answered
-        for i in range(found.cnt):
-            place = &list.elems[i] if i < list.cnt else NULL
-            if place is NULL or place.partition != found.elems[i].partition or strcmp(place.topic,
-                                                                                      found.elems[i].topic) != 0:
-                place = self.rk.topic_partition_list_find(list, found.elems[i].topic, found.elems[i].partition)
-            if place is not NULL:
-                place.offset, place.err = found.elems[i].offset, found.elems[i].err
-        for i in range(list.cnt):
-            if list.elems[i].err == TG_RK_ERR_UNKNOWN_TOPIC_OR_PART:  # gone: the group has nothing there
-                list.elems[i].offset, list.elems[i].err = TG_NO_OFFSET, 0
-            if list.elems[i].err:
-                return list.elems[i].err
-        return 0
+        for i in range(self.lent.cnt):
+            if self.lent.elems[i].err == TG_RK_ERR_UNKNOWN_TOPIC_OR_PART:  # gone: the group has nothing there
+                self.lent.elems[i].offset = TG_NO_OFFSET
+            elif not err:
+                err = self.lent.elems[i].err
+        if self.lent_tag == self.round * KINDS + ASKED_TOPICS:
+            self.waiting -= 1
+            self.commits_err = err
+            free_list(self.rk, &self.commits)
+            self.commits, self.lent = self.lent, NULL
+        else:
+            if not err and self.lent_tag % KINDS == ASKED_MET:
+                self._seen(now_ns)
+            free_list(self.rk, &self.lent)
+        self._send()
 
-    cdef void _seen(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
+    cdef void _seen(self, int64_t now_ns) noexcept nogil:
         """What the group had when this process began."""
         cdef tg_lane *lane
         cdef int i
-        if self.met is not NULL and self._committed(event, self.met) == 0:
-            for i in range(self.met.cnt):
-                lane = self.intake.lane_of(self.handle, self.met.elems[i].topic)
-                if lane is not NULL:
-                    lane.unmet_until_ns = now_ns + UNMET_NS
-                    lane.met |= self.met.elems[i].offset >= 0
-        free_list(self.rk, &self.met)
+        for i in range(self.lent.cnt):
+            lane = self.intake.lane_of(self.handle, self.lent.elems[i].topic)
+            if lane is not NULL:
+                lane.unmet_until_ns = now_ns + UNMET_NS
+                lane.met |= self.lent.elems[i].offset >= 0
 
     cdef void _described(self, rd_kafka_event_t *event, bint first, int64_t now_ns) noexcept nogil:
         cdef const rd_kafka_TopicDescription_t **found
@@ -351,5 +344,5 @@ cdef class Questions:
                     topics = self.rk.topic_partition_list_new(<int>count)
                 self.rk.topic_partition_list_add(topics, self.rk.TopicDescription_name(found[i]), 0)
         if topics is not NULL:
-            self.met = self._ask_commits(topics, ASKED_MET)
+            self._ask_commits(topics, ASKED_MET)
             self.rk.topic_partition_list_destroy(topics)

@@ -29,10 +29,6 @@ cdef extern from "tg_rdkafka.h" nogil:
         pass
     ctypedef struct rd_kafka_Uuid_t:
         pass
-    ctypedef struct rd_kafka_ListConsumerGroupOffsets_t:
-        pass
-    ctypedef struct rd_kafka_group_result_t:
-        pass
 
     ctypedef struct rd_kafka_message_t:
         int32_t err
@@ -66,12 +62,11 @@ cdef extern from "tg_rdkafka.h" nogil:
     int TG_RK_CONSUMER, TG_RK_CONF_OK
     int64_t TG_RK_OFFSET_BEGINNING, TG_RK_OFFSET_END
     int32_t TG_RK_ERR_OK, TG_RK_ERR_PARTITION_EOF, TG_RK_ERR_ASSIGN_PARTITIONS, TG_RK_ERR_REVOKE_PARTITIONS
-    int32_t TG_RK_ERR_AUTO_OFFSET_RESET, TG_RK_ERR_STATE, TG_RK_ERR_NO_OFFSET, TG_RK_ERR_FAIL
+    int32_t TG_RK_ERR_AUTO_OFFSET_RESET, TG_RK_ERR_STATE, TG_RK_ERR_NO_OFFSET
     int32_t TG_RK_ERR_UNKNOWN_TOPIC_OR_PART
     int32_t TG_RK_ERR_ILLEGAL_GENERATION, TG_RK_ERR_REBALANCE_IN_PROGRESS, TG_RK_ERR_STALE_MEMBER_EPOCH
     int TG_RK_EVENT_FETCH, TG_RK_EVENT_LOG, TG_RK_EVENT_ERROR, TG_RK_EVENT_REBALANCE, TG_RK_EVENT_OFFSET_COMMIT
-    int TG_RK_EVENT_DESCRIBETOPICS_RESULT, TG_RK_EVENT_LISTOFFSETS_RESULT, TG_RK_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT
-    int TG_RK_ADMIN_LISTCONSUMERGROUPOFFSETS
+    int TG_RK_EVENT_DESCRIBETOPICS_RESULT, TG_RK_EVENT_LISTOFFSETS_RESULT
     int TG_RK_ADMIN_DESCRIBETOPICS, TG_RK_ADMIN_LISTOFFSETS, TG_RK_READ_UNCOMMITTED, TG_RK_READ_COMMITTED
 
     ctypedef struct tg_rdkafka:
@@ -130,6 +125,7 @@ cdef extern from "tg_rdkafka.h" nogil:
         void (*error_destroy)(rd_kafka_error_t *) noexcept nogil
         int32_t (*metadata)(rd_kafka_t *, int, rd_kafka_topic_t *, const rd_kafka_metadata_t **, int) noexcept nogil
         void (*metadata_destroy)(const rd_kafka_metadata_t *) noexcept nogil
+        int32_t (*committed)(rd_kafka_t *, rd_kafka_topic_partition_list_t *, int) noexcept nogil
         int32_t (*offsets_store)(rd_kafka_t *, rd_kafka_topic_partition_list_t *) noexcept nogil
         rd_kafka_error_t *(*consumer_close_queue)(rd_kafka_t *, rd_kafka_queue_t *) noexcept nogil
         int (*consumer_closed)(rd_kafka_t *) noexcept nogil
@@ -167,18 +163,6 @@ cdef extern from "tg_rdkafka.h" nogil:
                                                                              size_t *) noexcept nogil
         const rd_kafka_topic_partition_t *(*ListOffsetsResultInfo_topic_partition)(
             const rd_kafka_ListOffsetsResultInfo_t *) noexcept nogil
-        rd_kafka_error_t *(*AdminOptions_set_require_stable_offsets)(rd_kafka_AdminOptions_t *, int) noexcept nogil
-        rd_kafka_ListConsumerGroupOffsets_t *(*ListConsumerGroupOffsets_new)(
-            const char *, const rd_kafka_topic_partition_list_t *) noexcept nogil
-        void (*ListConsumerGroupOffsets_destroy)(rd_kafka_ListConsumerGroupOffsets_t *) noexcept nogil
-        void (*ListConsumerGroupOffsets)(rd_kafka_t *, rd_kafka_ListConsumerGroupOffsets_t **, size_t,
-                                         const rd_kafka_AdminOptions_t *, rd_kafka_queue_t *) noexcept nogil
-        const rd_kafka_event_t *(*event_ListConsumerGroupOffsets_result)(rd_kafka_event_t *) noexcept nogil
-        const rd_kafka_group_result_t **(*ListConsumerGroupOffsets_result_groups)(const rd_kafka_event_t *,
-                                                                                  size_t *) noexcept nogil
-        const rd_kafka_error_t *(*group_result_error)(const rd_kafka_group_result_t *) noexcept nogil
-        const rd_kafka_topic_partition_list_t *(*group_result_partitions)(
-            const rd_kafka_group_result_t *) noexcept nogil
 
     const char *tg_rdkafka_load(const char *path, tg_rdkafka *api, char *words, size_t size)
 

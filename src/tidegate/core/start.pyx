@@ -34,9 +34,8 @@ cdef enum:
 cdef class Start(Questions):
     """Questions and decisions of one handle."""
 
-    def __init__(self, Intake intake not None, Mailbox mailbox not None, int handle, *, str group, str start,
-                 bint find_ends):
-        super().__init__(intake, handle, group=group, start=start, find_ends=find_ends)
+    def __init__(self, Intake intake not None, Mailbox mailbox not None, int handle, *, str start, bint find_ends):
+        super().__init__(intake, handle, start=start, find_ends=find_ends)
         self.mailbox = mailbox
 
     cdef bint resolve(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil:
@@ -96,8 +95,9 @@ cdef class Start(Questions):
         for i in range(self.commits.cnt):
             part = &self.commits.elems[i]
             if strcmp(part.topic, topic) == 0:
-                if now_ns < lane.void_until_ns:  # committed by a member that did not know yet, maybe
-                    part.offset = TG_NO_OFFSET
+                if now_ns < lane.void_until_ns and (
+                        part.partition >= lane.slot_room or lane.begun[part.partition] != lane.log_number + 1):
+                    part.offset = TG_NO_OFFSET  # committed by a member that did not know of the new log yet, maybe
                 others |= part.offset >= 0
         return lane.met or (others and now_ns >= lane.unmet_until_ns)
 
