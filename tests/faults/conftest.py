@@ -12,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))  # makes tests/faults the package ``faults``
 
 from faults.rows import Matrix
+from harness import fixtures
+from harness.cluster import KafkaCluster
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +24,11 @@ def matrix() -> Iterator[Matrix]:
     target = os.environ.get("TIDEGATE_TEST_FAULT_ROWS")
     if target:
         made.write(Path(target))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KafkaCluster]:
+    """Three brokers for the tests of one file: four JVMs beside each other would slow all others down."""
+    fixtures.require_java()
+    with KafkaCluster() as running:
+        yield running

@@ -12,10 +12,12 @@ from confluent_kafka.cimpl import NewTopic
 Partition = tuple[str, int]  # topic and partition number
 
 
-def create_topic(servers: str, name: str, partitions: int, config: Mapping[str, str] | None = None) -> None:
+def create_topic(
+    servers: str, name: str, partitions: int, config: Mapping[str, str] | None = None, replicas: int = 1
+) -> None:
     """Creates a topic and waits until every partition has a leader. Raises KafkaException where it is refused."""
     admin = AdminClient({"bootstrap.servers": servers})
-    admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(20)
+    admin.create_topics([NewTopic(name, partitions, replicas, config=dict(config or {}))])[name].result(20)
     deadline = time.monotonic() + 20
     while True:
         topic = admin.list_topics(name, timeout=10).topics.get(name)

@@ -1,0 +1,181 @@
+"""Three brokers of which one after the other fails, with both group protocols at work all the time."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from faults.flow import catch_up, longest_pause, require_conserved, stream, wait_flowing
+from faults.rows import ROUNDS, Matrix
+from faults.story import Mark, Story
+from faults.test_flapping import flapping
+from harness.cluster import BROKER_SESSION_SECONDS, KafkaCluster
+from harness.commits import place_of
+from harness.fixtures import Scenes, real_broker
+from harness.parallel import side_by_side
+from harness.reassign import move_leaders
+from harness.scene import Scene
+from harness.sidecar import Sidecar
+
+RESUME_SECONDS = 30.0
+FROZEN_SECONDS = BROKER_SESSION_SECONDS + 3
+LEADER_MOVES = 3 * ROUNDS
+OFFSETS_PARTITIONS = 4
+END_SECONDS = 12
+TEST = "test_cluster.py::test_brokers_that_fail"
+EXPECTED = "nothing lost; twice at most what no commit covered; events flow again within 30 s"
+
+
+class Group:
+    """One protocol's scene on the cluster, with its only sidecar and the marks of what happened."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.sidecar: Sidecar = scene.sidecar("--summary", batch_max_records=40, concurrency=4)
+        self.marks: list[Mark] = []
+
+    def catch_up(self, what: str) -> None:
+        catch_up(self.scene, self.sidecar, RESUME_SECONDS, what)
+
+
+@pytest.fixture
+def groups(cluster: KafkaCluster, scenes: Scenes) -> list[Scene]:
+    """One scene for each protocol, with one coordinator for both groups: it can fail once for both."""
+    broker = real_broker(cluster.bootstrap_servers, replicas=3)
+    made = [scenes(broker, protocol=protocol, name=f"cluster-{protocol}") for protocol in ("classic", "consumer")]
+    place = place_of(made[0].group, OFFSETS_PARTITIONS)
+    names = (f"{made[1].group}-{number}" for number in itertools.count())
+    made[1].group = next(name for name in names if place_of(name, OFFSETS_PARTITIONS) == place)
+    return made
+
+
+@contextmanager
+def fault(groups: list[Group], name: str) -> Iterator[list[Mark]]:
+    """Marks what the block does to the cluster; afterwards every group has to catch up."""
+    marks = [Mark(name) for _ in groups]
+    yield marks
+    for group, mark in zip(groups, marks, strict=True):
+        group.catch_up(name)
+        mark.over()
+        group.marks.append(mark)
+
+
+def killed(cluster: KafkaCluster, groups: list[Group], name: str, victim: int) -> None:
+    """kill -9, another takes over, and the dead one comes back."""
+    with fault(groups, name):
+        cluster.nodes[victim].kill()
+        cluster.wait_led(victim)
+        for group in groups:
+            wait_flowing(group.scene, group.sidecar, RESUME_SECONDS, f"events flow after {name}")
+        cluster.restart(victim)
+
+
+def frozen(cluster: KafkaCluster, groups: list[Group], name: str, victim: int) -> None:
+    """SIGSTOP beyond the broker's session: it is fenced, and wakes up as one that leads nothing."""
+    with fault(groups, name):
+        cluster.nodes[victim].freeze()
+        try:
+            time.sleep(FROZEN_SECONDS)
+        finally:
+            cluster.nodes[victim].thaw()
+        cluster.wait_whole()
+
+
+def rolled(cluster: KafkaCluster, groups: list[Group], name: str) -> None:
+    """Each broker in turn shuts down in order and comes back."""
+    with fault(groups, name):
+        for number, node in cluster.nodes.items():
+            node.stop()
+            cluster.restart(number)
+
+
+def moved(cluster: KafkaCluster, groups: list[Group], name: str) -> None:
+    """Leaders go from broker to broker, all of which are well."""
+    with fault(groups, name):
+        for _ in range(LEADER_MOVES):
+            for group in groups:
+                assert move_leaders(cluster.bootstrap_servers, group.scene.topic) == group.scene.partitions
+            time.sleep(1)
+
+
+def told_to_end(cluster: KafkaCluster, groups: list[Group], name: str) -> float:
+    """SIGTERM while nobody coordinates: the last commit may have no one to take it. Returns the seconds it took."""
+    victim = cluster.coordinator(groups[0].scene.group)
+    with fault(groups, name):
+        cluster.nodes[victim].kill()
+        time.sleep(0.2)
+        begun = time.monotonic()
+        for group in groups:
+            group.sidecar.terminate()
+        for group in groups:
+            code = group.sidecar.wait(END_SECONDS)
+            assert code in (0, 1), f"{group.scene.protocol} ended with {code}\n{group.sidecar.tail()}"
+            require_conserved(group.sidecar)
+        seconds = time.monotonic() - begun
+        for group in groups:
+            group.sidecar.start()
+        cluster.restart(victim)
+    return seconds
+
+
+def another_leader(cluster: KafkaCluster, groups: list[Group]) -> int:
+    """A broker that leads partitions of every topic and coordinates none of the groups."""
+    coordinator = cluster.coordinator(groups[0].scene.group)
+    led = [{cluster.leader(g.scene.topic, p) for p in range(g.scene.partitions)} for g in groups]
+    return min(set.intersection(*led) - {coordinator})
+
+
+def test_brokers_that_fail(cluster: KafkaCluster, groups: list[Scene], matrix: Matrix) -> None:
+    running = [Group(scene) for scene in groups]
+    with ExitStack() as streams:
+        for group in running:
+            streams.enter_context(stream(group.scene))
+        for group in running:
+            wait_flowing(group.scene, group.sidecar)
+            group.catch_up("the start")
+        steps: list[tuple[str, Callable[[str], object]]] = [
+            ("kill -9 of a leader", lambda n: killed(cluster, running, n, another_leader(cluster, running))),
+            (
+                "kill -9 of the coordinator",
+                lambda n: killed(cluster, running, n, cluster.coordinator(running[0].scene.group)),
+            ),
+            (
+                "SIGSTOP of the coordinator beyond its session, then SIGCONT",
+                lambda n: frozen(cluster, running, n, cluster.coordinator(running[0].scene.group)),
+            ),
+            ("a rolling restart", lambda n: rolled(cluster, running, n)),
+            (f"every leader moves, {LEADER_MOVES} times", lambda n: moved(cluster, running, n)),
+            ("SIGTERM just after kill -9 of the coordinator", lambda n: told_to_end(cluster, running, n)),
+        ]
+        for name, step in steps:
+            for _ in range(ROUNDS):
+                step(name)
+    for group in running:
+        group.scene.wait_settled(group.sidecar, RESUME_SECONDS)
+        group.sidecar.stop(END_SECONDS)
+        require_conserved(group.sidecar)
+        record(group, matrix)
+
+
+def record(group: Group, matrix: Matrix) -> None:
+    """The group's verdict, and a row for each fault."""
+    story, allowed = Story(group.scene), 0
+    requests = group.scene.app.requests()
+    for mark in group.marks:
+        bound = story.most_exposed(mark.begun_ns, mark.over_ns)
+        name = f"{mark.fault} ({group.scene.protocol} protocol)"
+        report = story.report(mark.begun_ns, mark.over_ns, bound, name)
+        pause = longest_pause(requests, mark.begun_ns - 1_000_000_000, mark.over_ns)
+        assert pause <= RESUME_SECONDS, f"{name}: a partition brought nothing for {pause} s"
+        matrix.add(TEST, name, EXPECTED, report, exposed=bound, seconds=pause, timed="longest pause of a partition")
+        allowed += bound
+    story.judge(allowed)
+
+
+def test_a_member_that_comes_and_goes_on_a_cluster(groups: list[Scene], matrix: Matrix) -> None:
+    test = "test_cluster.py::test_a_member_that_comes_and_goes_on_a_cluster"
+    side_by_side([(scene.protocol, flapping(scene, matrix, test, "on three brokers, ")) for scene in groups])
