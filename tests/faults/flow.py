@@ -12,7 +12,6 @@ from itertools import pairwise
 from confluent_kafka import KafkaException
 
 from harness.applog import Request
-from harness.checker import exposed
 from harness.produce import Writer, shop_events
 from harness.scene import Scene
 from harness.sidecar import Sidecar
@@ -109,9 +108,3 @@ def catch_up(scene: Scene, sidecar: Sidecar, timeout: float, what: str) -> float
 
     sidecar.wait_until(reached, timeout, f"the lag is gone after {what}")
     return time.monotonic() - begun
-
-
-def exposed_flowing(scene: Scene) -> int:
-    """What comes again from here on, asked while others go on: commits first, so that it is rather too much."""
-    committed, requests = scene.committed(), scene.app.requests()
-    return exposed(scene.read()[0], requests, committed)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from faults.flow import catch_up, require_conserved, stream, wait_flowing
-from faults.rows import ROUNDS, Matrix
+from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from faults.story import Mark, Story
 from harness.fixtures import Scenes
 from harness.parallel import side_by_side
@@ -27,14 +27,16 @@ RUNS: list[Ways] = [
         "is slow": ("ok", {"ms_per_event": 5.0, "workers": 2}),
         "hangs before reading": ("hang-before", {}),
         "hangs after reading: the answer is lost": ("hang-after", {}),
+    },
+    {
         "refuses connections": ("down", {}),
+        "answers what is not HTTP": ("garbage", {}),
+        "answers 503": ("refuse", {"status": 503}),
     },
     {
         "resets within the request's body": ("reset-before", {}),
         "resets after reading": ("reset-after", {}),
         "ends the connection within its answer": ("cut-answer", {}),
-        "answers what is not HTTP": ("garbage", {}),
-        "answers 503": ("refuse", {"status": 503}),
     },
 ]
 
@@ -74,5 +76,6 @@ def test_an_app_that_misbehaves(kafka_broker: Broker, scenes: Scenes, matrix: Ma
         [
             (f"run {number}", partial(misbehaving, scenes(kafka_broker, name=f"app-{number}"), ways, matrix))
             for number, ways in enumerate(RUNS)
-        ]
+        ],
+        JOB_SECONDS,
     )

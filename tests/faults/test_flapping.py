@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from faults.flow import catch_up, longest_pause, require_conserved, shares, stream, wait_flowing
-from faults.rows import ROUNDS, Matrix
+from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from faults.story import Mark, Story
 from harness.fixtures import Scenes
 from harness.parallel import side_by_side
@@ -71,4 +71,4 @@ def flapping(scene: Scene, matrix: Matrix, test: str = TEST, where: str = "") ->
 
 def test_a_member_that_comes_and_goes(kafka_broker: Broker, scenes: Scenes, matrix: Matrix) -> None:
     groups = [scenes(kafka_broker, protocol=protocol, name=f"flap-{protocol}") for protocol in ("classic", "consumer")]
-    side_by_side([(scene.protocol, flapping(scene, matrix)) for scene in groups])
+    side_by_side([(scene.protocol, flapping(scene, matrix)) for scene in groups], JOB_SECONDS)

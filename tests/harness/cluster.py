@@ -19,7 +19,7 @@ from harness.kafka import PROPERTIES, new_cluster_id
 from harness.node import Node
 from harness.ports import free_ports
 
-BROKER_SESSION_SECONDS = int(PROPERTIES["broker.session.timeout.ms"]) / 1000
+BROKER_SESSION_SECONDS = 2  # a broker that says nothing for so long is fenced, and its partitions get other leaders
 _SIZE = 3
 _REPLICATED = {
     "default.replication.factor": str(_SIZE),
@@ -29,7 +29,8 @@ _REPLICATED = {
     "transaction.state.log.min.isr": "2",
     "share.coordinator.state.topic.replication.factor": str(_SIZE),
     "auto.leader.rebalance.enable": "false",  # leaders move when a test says so
-    "controlled.shutdown.max.retries": "3",
+    "broker.session.timeout.ms": str(BROKER_SESSION_SECONDS * 1000),
+    "broker.heartbeat.interval.ms": "300",
 }
 
 

@@ -45,7 +45,7 @@ def java() -> str:
     found = found or shutil.which("java")
     if found is None:
         raise KafkaUnavailableError(f"no Java: tests on a real Kafka need Java {JAVA_MIN} or newer")
-    text = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    text = subprocess.run([found, "-version"], capture_output=True, text=True, check=False, timeout=60).stderr
     version = re.search(r'version "(\d+)', text)
     if version is None or int(version[1]) < JAVA_MIN:
         shown = text.splitlines()[0] if text else "no version"
