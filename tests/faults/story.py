@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from harness import commits
@@ -36,14 +37,17 @@ class Mark:
 
 
 class Story:
-    """Reads everything once; make it when the run has settled."""
+    """Reads everything once; make it when the run has settled.
 
-    def __init__(self, scene: Scene) -> None:
+    Raises AssertionError where a commit went back, unless it was in ``unheard`` marks: the coordinator failed.
+    """
+
+    def __init__(self, scene: Scene, unheard: Sequence[Mark] = ()) -> None:
         self._records, self._ends = scene.read()
         self._requests = scene.app.requests()
         self._committed = scene.committed()
         self.commits = commits.history(scene.servers, scene.group)
-        commits.require_monotonic(self.commits)
+        commits.require_monotonic(self.commits, [(mark.begun_ns, mark.over_ns) for mark in unheard])
         places = {name: (r.partition, r.offset) for r in self._records for name in (r.line, r.exact)}
         self._first: dict[str, tuple[int, Partition, int]] = {}  # identity: first arrival, place
         self._again: list[int] = []  # when something came another time

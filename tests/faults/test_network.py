@@ -153,7 +153,7 @@ def bad_network(way: Way, scene: Scene, link: Link, faults: Sequence[Fault], mat
     scene.wait_settled(sidecar, CATCH_UP_SECONDS)
     sidecar.stop(12)
     require_conserved(sidecar)
-    story = Story(scene)
+    story = Story(scene, [mark for _, mark, _ in marks] if way is BROKER else [])
     bounds = [way.bound(story, fault, mark) for fault, mark, _ in marks]
     for (fault, mark, seconds), bound in zip(marks, bounds, strict=True):
         name = f"{way.to}: {fault.name}"
