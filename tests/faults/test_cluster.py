@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
+from faults.flapping import flapping
 from faults.flow import catch_up, longest_pause, require_conserved, stream, wait_flowing
 from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from faults.story import Mark, Story
-from faults.test_flapping import flapping
 from harness.cluster import BROKER_SESSION_SECONDS, KafkaCluster
 from harness.commits import place_of
 from harness.fixtures import Scenes, real_broker
 from harness.parallel import side_by_side
 from harness.reassign import move_leaders
-from harness.scene import Scene
+from harness.scene import Broker, Scene
 from harness.sidecar import Sidecar
 
 RESUME_SECONDS = 30.0
@@ -194,8 +194,12 @@ def record(group: Group, matrix: Matrix) -> None:
     story.judge(allowed)
 
 
-def test_a_member_that_comes_and_goes_on_a_cluster(groups: list[Scene], matrix: Matrix) -> None:
-    test = "test_cluster.py::test_a_member_that_comes_and_goes_on_a_cluster"
-    side_by_side(
-        [(scene.protocol, flapping(scene, matrix, test, "on three brokers, ")) for scene in groups], JOB_SECONDS
-    )
+def test_a_member_that_comes_and_goes(
+    kafka_broker: Broker, groups: list[Scene], scenes: Scenes, matrix: Matrix
+) -> None:
+    """On one broker and on three."""
+    test = "test_cluster.py::test_a_member_that_comes_and_goes"
+    alone = [scenes(kafka_broker, protocol=protocol, name=f"flap-{protocol}") for protocol in ("classic", "consumer")]
+    jobs = [(f"{scene.protocol} on three", flapping(scene, matrix, test, "on three brokers, ")) for scene in groups]
+    jobs += [(f"{scene.protocol} on one", flapping(scene, matrix, test)) for scene in alone]
+    side_by_side(jobs, JOB_SECONDS)

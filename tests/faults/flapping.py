@@ -6,20 +6,19 @@ import time
 from collections.abc import Callable
 
 from faults.flow import catch_up, longest_pause, require_conserved, shares, stream, wait_flowing
-from faults.rows import JOB_SECONDS, ROUNDS, Matrix
+from faults.rows import ROUNDS, Matrix
 from faults.story import Mark, Story
-from harness.fixtures import Scenes
-from harness.parallel import side_by_side
-from harness.scene import Broker, Scene
+from harness.scene import Scene
 
-TEST = "test_flapping.py::test_a_member_that_comes_and_goes"
 FLAPS = 2 * ROUNDS
 BATCH, CONCURRENCY = 40, 4
 # Asserted generously, since this machine does other things as well; the row has what it was.
 HANDOVER_SECONDS = 5.0
 
 
-def flapping(scene: Scene, matrix: Matrix, test: str = TEST, where: str = "") -> Callable[[], None]:
+def flapping(scene: Scene, matrix: Matrix, test: str, where: str = "") -> Callable[[], None]:
+    """A job that leaves one row; ``test`` runs it, ``where`` begins the row."""
+
     def job() -> None:
         # Slow enough that something is always in flight: 40 events take 40 ms.
         scene.app.mode(ms_per_event=1, workers=CONCURRENCY)
@@ -67,8 +66,3 @@ def flapping(scene: Scene, matrix: Matrix, test: str = TEST, where: str = "") ->
         )
 
     return job
-
-
-def test_a_member_that_comes_and_goes(kafka_broker: Broker, scenes: Scenes, matrix: Matrix) -> None:
-    groups = [scenes(kafka_broker, protocol=protocol, name=f"flap-{protocol}") for protocol in ("classic", "consumer")]
-    side_by_side([(scene.protocol, flapping(scene, matrix)) for scene in groups], JOB_SECONDS)
