@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from harness.topics import Partition
+from harness.topics import Partition, patiently
 
 OFFSETS_TOPIC = "__consumer_offsets"
 
@@ -41,7 +41,8 @@ def place_of(group: str, partitions: int) -> int:
 
 def history(servers: str, group: str, timeout: float = 30) -> list[Commit]:
     """Every commit of the group so far, in the order of the log. Raises TimeoutError."""
-    known = AdminClient({"bootstrap.servers": servers}).list_topics(OFFSETS_TOPIC, timeout=10).topics[OFFSETS_TOPIC]
+    admin = AdminClient({"bootstrap.servers": servers})
+    known = patiently(lambda: admin.list_topics(OFFSETS_TOPIC, timeout=5)).topics[OFFSETS_TOPIC]
     place = TopicPartition(OFFSETS_TOPIC, place_of(group, len(known.partitions)), 0)
     consumer = Consumer(
         {

@@ -37,6 +37,22 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate"
 
 
+def class_archive() -> Path:
+    """Where the JVM's archive of the broker's loaded classes is kept, once a broker has left one (node.py)."""
+    return cache_dir().with_name(cache_dir().name + ".jsa")
+
+
+def keep_class_archive(made: Path) -> None:
+    """Takes an archive that a broker left, unless there is one."""
+    target = class_archive()
+    if not target.exists():
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix="keeping-", delete=False) as scratch:
+            pass
+        shutil.copy(made, scratch.name)
+        Path(scratch.name).replace(target)
+    made.unlink()
+
+
 @cache
 def java() -> str:
     """The Java to use: ``JAVA_HOME``'s, else the one on the path. Raises KafkaUnavailableError below version 17."""

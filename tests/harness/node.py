@@ -36,6 +36,7 @@ class Node:
         self._java = [install.java(), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
         self._java += [*jvm_options, f"-Dlog4j2.configurationFile={install.HERE / 'log4j2.properties'}"]
         self._java += ["-cp", f"{jars}/*"]
+        self._dump = data_dir / "classes.jsa"
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -49,7 +50,16 @@ class Node:
         self.bootstrap_servers = bootstrap_servers
         told = {"log.dirs": str(self.data_dir / "data")}
         self._config.write_text("".join(f"{name}={value}\n" for name, value in (dict(properties) | told).items()))
-        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._config)]
+        command = [
+            *self._java,
+            *_known_classes(),
+            "kafka.tools.StorageTool",
+            "format",
+            "-t",
+            cluster_id,
+            "-c",
+            str(self._config),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         if done.returncode:
             raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
@@ -57,7 +67,14 @@ class Node:
     def launch(self) -> None:
         """Starts the process; ``wait`` tells when it answers."""
         self._log = open(self.log_path, "wb")  # noqa: SIM115 - the broker writes to it until it ends
-        command = leashed([*self._java, "kafka.Kafka", str(self._config)])
+        command = leashed(
+            [
+                *self._java,
+                *(_known_classes() or [f"-XX:ArchiveClassesAtExit={self._dump}"]),
+                "kafka.Kafka",
+                str(self._config),
+            ]
+        )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, env=environment
@@ -117,6 +134,17 @@ class Node:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
+            if self._dump.exists():
+                install.keep_class_archive(self._dump)
         if self._log is not None:
             self._log.close()
             self._log = None
+
+
+def _known_classes() -> list[str]:
+    """With the classes of an earlier run, parsed and linked, a broker starts in half the time.
+
+    The first orderly stop on a machine leaves them. A JVM that they do not fit goes on without.
+    """
+    known = install.class_archive()
+    return [f"-XX:SharedArchiveFile={known}"] if known.exists() else []
