@@ -47,7 +47,7 @@ class Fault:
 
 
 # The stream is some 85 KB/s. "held" faults pass bytes on that tidegate has given up waiting for.
-TO_APP = (
+TO_APP: tuple[tuple[Fault, ...], ...] = (
     (
         Fault("100 ms of latency, 50 ms of jitter", [toxiproxy.latency(100, 50)]),
         Fault("a black hole, beyond the request's timeout", [toxiproxy.blackhole()], TIMEOUT_SECONDS + SHORT, "taken"),
@@ -69,7 +69,7 @@ TO_APP = (
         ),
     ),
 )
-TO_BROKER = (
+TO_BROKER: tuple[tuple[Fault, ...], ...] = (
     (
         Fault("100 ms of latency, 50 ms of jitter", [toxiproxy.latency(100, 50)]),
         Fault("a black hole, beyond the session", [toxiproxy.blackhole()], 5 * ROUNDS, "session"),

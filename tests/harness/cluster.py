@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, PartitionMetadata
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import PartitionMetadata
 
 from harness.commits import OFFSETS_TOPIC, place_of
 from harness.kafka import PROPERTIES, new_cluster_id

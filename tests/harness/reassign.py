@@ -12,7 +12,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 from confluent_kafka import ElectionType, TopicPartition
-from confluent_kafka.admin import AdminClient, PartitionMetadata
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import PartitionMetadata
 
 _API_KEY, _VERSION, _CORRELATION = 45, 0, 1
 _TIMEOUT_SECONDS = 20.0
