@@ -45,15 +45,21 @@ def move_leaders(servers: str, topic: str) -> int:
         at = (nodes.index(partition.leader) + 1) % len(nodes) if partition.leader in nodes else 0
         wanted[number] = nodes[at:] + nodes[:at]
     reassign(servers, topic, wanted)
-    places = [TopicPartition(topic, number) for number in wanted]
+    prefer_leaders(servers, topic)
+    return len(wanted)
+
+
+def prefer_leaders(servers: str, topic: str) -> None:
+    """Each partition's first replica leads it again. Raises TimeoutError."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    places = [TopicPartition(topic, number) for number in _found(admin, topic)]
     admin.elect_leaders(ElectionType.PREFERRED, places).result(_TIMEOUT_SECONDS)
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     # The broker that is asked may not have heard of it yet.
-    while any(_found(admin, topic)[number].leader != nodes[0] for number, nodes in wanted.items()):
+    while any(partition.leader != partition.replicas[0] for partition in _found(admin, topic).values()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"the leaders of {topic} have not moved within {_TIMEOUT_SECONDS} s")
         time.sleep(0.05)
-    return len(wanted)
 
 
 def _found(admin: AdminClient, topic: str) -> dict[int, PartitionMetadata]:
