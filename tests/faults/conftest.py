@@ -1,6 +1,6 @@
 """``matrix`` collects the rows of a run; where ``TIDEGATE_TEST_FAULT_ROWS`` names a file, they are left there.
 
-``proxied`` is a broker that is reached through proxies: one to break, others to count what was fetched.
+``counted`` is a broker behind ways that count what was fetched, ``cluster`` three brokers.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +16,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))  # makes tests/faults the package ``faults``
 
 from faults.rows import Matrix
-from harness.fixtures import real_broker, require_java
+from harness import fixtures
+from harness.cluster import KafkaCluster
+from harness.fixtures import real_broker
 from harness.kafka import KafkaServer
 from harness.ports import free_ports
-from harness.proxy import TcpProxy
 from harness.scene import Broker
-
-PROXIES = ("BROKEN", "COUNTED-A", "COUNTED-B")  # as listeners
+from harness.toxiproxy import Link, Toxiproxy
 
 
 @pytest.fixture(scope="session")
@@ -37,20 +36,29 @@ def matrix() -> Iterator[Matrix]:
 
 
 @dataclass(frozen=True)
-class Proxied:
-    """A broker, and the proxies of its listeners by their names."""
+class Counted:
+    """A broker, and ways to it that count their bytes; whoever takes one stays on it."""
 
     broker: Broker
-    proxies: dict[str, TcpProxy]
+    links: tuple[Link, Link]
 
 
-@pytest.fixture(scope="session")
-def proxied() -> Iterator[Proxied]:
-    """A real broker for the run; whoever comes through a proxy's port stays behind that proxy."""
-    require_java()
-    ports = dict(zip(PROXIES, free_ports(len(PROXIES)), strict=True))
-    with ExitStack() as stack:
-        proxies = {name: stack.enter_context(TcpProxy(port)) for name, port in ports.items()}
-        advertised = {name: proxy.port for name, proxy in proxies.items()}
-        server = stack.enter_context(KafkaServer(listeners=ports, advertised=advertised))
-        yield Proxied(real_broker(server.bootstrap_servers), proxies)
+@pytest.fixture(scope="module")
+def counted() -> Iterator[Counted]:
+    """A real broker for the tests of one file."""
+    fixtures.require_java()
+    fixtures.require_toxiproxy()
+    targets, ports = free_ports(2), free_ports(2)
+    names = ("COUNTED-A", "COUNTED-B")  # as listeners
+    listeners, advertised = dict(zip(names, targets, strict=True)), dict(zip(names, ports, strict=True))
+    with Toxiproxy() as toxic, KafkaServer(listeners=listeners, advertised=advertised) as server:
+        a, b = (toxic.link(*way) for way in zip(names, targets, ports, strict=True))
+        yield Counted(real_broker(server.bootstrap_servers), (a, b))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[KafkaCluster]:
+    """Three brokers for the tests of one file: four JVMs beside each other would slow all others down."""
+    fixtures.require_java()
+    with KafkaCluster() as running:
+        yield running

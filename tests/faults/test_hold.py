@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from faults.conftest import Proxied
+from faults.conftest import Counted
 from faults.flow import require_conserved, shares
-from faults.rows import ROUNDS, Matrix
+from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from harness.fixtures import Scenes
 from harness.parallel import side_by_side
 from harness.produce import Event, shop_events
-from harness.proxy import TcpProxy
 from harness.scene import Scene, event_class
 from harness.sidecar import Sidecar
+from harness.toxiproxy import Link
 
 TEST = "test_hold.py::test_lanes_that_are_held"
 POLL_SECONDS = 1.0  # max.poll.interval.ms; the session is as short
@@ -59,22 +59,22 @@ def tiny(count: int) -> Iterator[Event]:
     return (Event(n % 4, None, b'{"event_type":"view","n":%d}' % n) for n in range(count))
 
 
-def behind(proxy: TcpProxy) -> dict[str, str]:
-    return {"kafka_bootstrap_servers": f"127.0.0.1:{proxy.port}"}
+def behind(link: Link) -> dict[str, str]:
+    return {"kafka_bootstrap_servers": f"127.0.0.1:{link.port}"}
 
 
-def fetched(scene: Scene, proxy: TcpProxy) -> int:
-    """What the topic costs when nothing holds it: another group reads it through the same proxy."""
-    before = proxy.answered_bytes
+def fetched(scene: Scene, link: Link) -> int:
+    """What the topic costs when nothing holds it: another group reads it the same way."""
+    before = link.answered_bytes
     scene.sidecar(
         "--until-end",
         name="plain",
         group_id=f"{scene.group}.plain",
         sink_url="blackhole:",
         memory_bytes="16MiB",
-        **behind(proxy),
+        **behind(link),
     ).finish()
-    return proxy.answered_bytes - before
+    return link.answered_bytes - before
 
 
 def stays(scene: Scene, sidecar: Sidecar, seconds: float) -> None:
@@ -87,20 +87,20 @@ def stays(scene: Scene, sidecar: Sidecar, seconds: float) -> None:
     assert not re.search("MAXPOLL|lost", sidecar.stderr), sidecar.tail()
 
 
-def held(scene: Scene, proxy: TcpProxy, matrix: Matrix) -> Callable[[], None]:
+def held(scene: Scene, link: Link, matrix: Matrix) -> Callable[[], None]:
     """Held by the control, for what can wait while the app is down: fetched once, and a member all the while."""
 
     def job() -> None:
         scene.app.mode("down")
         scene.produce(50)
-        before = proxy.answered_bytes
-        sidecar = scene.sidecar("--summary", bulk=f"topic:{scene.topic}", **MEMBER, **behind(proxy))
+        before = link.answered_bytes
+        sidecar = scene.sidecar("--summary", bulk=f"topic:{scene.topic}", **MEMBER, **behind(link))
         sidecar.wait_until(lambda: figure(sidecar, "tidegate_lanes_held", reason="app-down") == 1, 30, "held")
         scene.send(shop_events(10_000, 4, start=50, pad=1000), batch_size=16384)
         stays(scene, sidecar, 3)
-        queued = proxy.answered_bytes
+        queued = link.answered_bytes
         stays(scene, sidecar, HELD_SECONDS - 3)
-        assert proxy.answered_bytes - queued < QUIET_BYTES * HELD_SECONDS, "it goes on fetching"
+        assert link.answered_bytes - queued < QUIET_BYTES * HELD_SECONDS, "it goes on fetching"
         assert figure(sidecar, "tidegate_lane_held_seconds_total", reason="app-down") >= HELD_SECONDS - 1
         assert figure(sidecar, "tidegate_lane_pauses_total") == 0
         scene.app.mode()
@@ -108,8 +108,8 @@ def held(scene: Scene, proxy: TcpProxy, matrix: Matrix) -> Callable[[], None]:
         scene.wait_settled(sidecar, CATCH_UP_SECONDS)
         seconds = time.monotonic() - begun
         sidecar.stop(12)
-        took = proxy.answered_bytes - before
-        once = fetched(scene, proxy)
+        took = link.answered_bytes - before
+        once = fetched(scene, link)
         assert took < 1.05 * once + (256 << 10) + QUIET_BYTES * HELD_SECONDS, f"{took} bytes; without a hold {once}"
         require_conserved(sidecar)
         matrix.add(
@@ -124,14 +124,14 @@ def held(scene: Scene, proxy: TcpProxy, matrix: Matrix) -> Callable[[], None]:
     return job
 
 
-def paused(scene: Scene, proxy: TcpProxy, matrix: Matrix) -> Callable[[], None]:
+def paused(scene: Scene, link: Link, matrix: Matrix) -> Callable[[], None]:
     """Nothing is settled, and what was fetched ahead fills the memory: the last rung, and not too often."""
 
     def job() -> None:
         scene.app.mode("hang-before")
         scene.send(tiny(60_000), batch_size=16384)
-        before = proxy.answered_bytes
-        sidecar = scene.sidecar("--summary", max_uncommitted_records=2048, **MEMBER, **behind(proxy))
+        before = link.answered_bytes
+        sidecar = scene.sidecar("--summary", max_uncommitted_records=2048, **MEMBER, **behind(link))
         sidecar.wait_until(lambda: figure(sidecar, "tidegate_lane_paused") == 1, 30, "paused")
         stays(scene, sidecar, HELD_SECONDS - 5)
         pauses = figure(sidecar, "tidegate_lane_pauses_total")
@@ -144,8 +144,8 @@ def paused(scene: Scene, proxy: TcpProxy, matrix: Matrix) -> Callable[[], None]:
         seconds = time.monotonic() - begun
         pauses = figure(sidecar, "tidegate_lane_pauses_total")
         sidecar.stop(12)
-        took = proxy.answered_bytes - before
-        once = fetched(scene, proxy)
+        took = link.answered_bytes - before
+        once = fetched(scene, link)
         print(f"{pauses:.0f} pauses, {purged:.0f} records purged, {took} bytes fetched, {once} without a hold")
         assert took < 1.05 * once + pauses * PURGED_BYTES, f"{took} bytes, {pauses} pauses; without a hold {once}"
         require_conserved(sidecar)
@@ -222,13 +222,13 @@ def handed_over(scene: Scene, matrix: Matrix, pause: bool) -> Callable[[], None]
 
 
 @pytest.mark.kafka
-def test_lanes_that_are_held(proxied: Proxied, scenes: Scenes, matrix: Matrix) -> None:
-    a, b = (proxied.proxies[name] for name in ("COUNTED-A", "COUNTED-B"))
+def test_lanes_that_are_held(counted: Counted, scenes: Scenes, matrix: Matrix) -> None:
+    a, b = counted.links
     jobs = [
-        ("held", held(scenes(proxied.broker, name="held"), a, matrix)),
-        ("paused", paused(scenes(proxied.broker, name="paused"), b, matrix)),
+        ("held", held(scenes(counted.broker, name="held"), a, matrix)),
+        ("paused", paused(scenes(counted.broker, name="paused"), b, matrix)),
     ]
     for protocol, pause in (("classic", True), ("consumer", False)):
-        scene = scenes(proxied.broker, protocol=protocol, name=f"held-{protocol}")
+        scene = scenes(counted.broker, protocol=protocol, name=f"held-{protocol}")
         jobs.append((f"handed over, {protocol}", handed_over(scene, matrix, pause)))
-    side_by_side(jobs)
+    side_by_side(jobs, JOB_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,15 @@ REAL = pytest.param("kafka", marks=pytest.mark.kafka)
 
 def require_java() -> None:
     """Skips a test that needs its own broker where there cannot be one; in CI that is a failure."""
-    reason = install.unavailable()
+    _require(install.unavailable())
+
+
+def require_toxiproxy() -> None:
+    """Skips a test that needs a bad network where there cannot be one; in CI that is a failure."""
+    _require(install.toxiproxy_unavailable())
+
+
+def _require(reason: str | None) -> None:
     if reason is not None:
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail(f"CI=true, but {reason}", pytrace=False)
@@ -43,9 +51,13 @@ def kafka() -> Iterator[str]:
         yield server.bootstrap_servers
 
 
-def real_broker(servers: str) -> Broker:
-    """The ``Broker`` face of a real Kafka."""
-    return Broker(servers, True, lambda name, partitions, config: create_topic(servers, name, partitions, config))
+def real_broker(servers: str, replicas: int = 1) -> Broker:
+    """The ``Broker`` face of a real Kafka; its topics have so many replicas."""
+
+    def create(name: str, partitions: int, config: Mapping[str, str]) -> None:
+        create_topic(servers, name, partitions, config, replicas)
+
+    return Broker(servers, True, create)
 
 
 def embedded_broker(embedded: EmbeddedBroker) -> Broker:

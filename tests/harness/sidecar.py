@@ -81,7 +81,7 @@ class Sidecar:
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         self.process.kill()
-        self.process.wait()
+        self.process.wait(10)
 
     def wait(self, timeout: float = 30) -> int:
         """The exit code. Raises AssertionError with the end of the log when it does not end in time."""
