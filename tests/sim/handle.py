@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sim.checks import Checks, Slot
 from sim.client import ASSIGN, Client
-from sim.intake import CLOSING, DEAD, LIVE, Intake
+from sim.intake import CLOSING, DEAD, LIVE, Intake, Lane
 from sim.kafka import BEGINNING, Partition
 
 SETTLE_SECONDS = 2.0
