@@ -58,7 +58,7 @@ def flapping(scene: Scene, matrix: Matrix, test: str, where: str = "") -> Callab
         matrix.add(
             test,
             f"{where}a second member joins and leaves {FLAPS} times ({scene.protocol} protocol)",
-            "nothing lost; twice at most what was unsettled when a hand-over began; a partition pauses for 2 s at most",
+            "nothing lost; twice at most what was unsettled as a hand-over began; a pause of some 2 s, never 5",
             story.judge(allowed),
             exposed=allowed,
             seconds=pause,
