@@ -159,7 +159,8 @@ typedef struct {
     X(int32_t, fatal_error, (rd_kafka_t * rk, char *errstr, size_t size))                                             \
     X(int32_t, error_code, (const rd_kafka_error_t *error))                                                           \
     X(int32_t, commit_queue,                                                                                          \
-      (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue, void *cb, void *opaque))\
+      (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue, void *cb,            \
+       void *opaque))                                                                                                 \
     X(rd_kafka_topic_partition_t *, topic_partition_list_find,                                                        \
       (const rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition))                            \
     X(void, topic_partition_set_leader_epoch, (rd_kafka_topic_partition_t * part, int32_t epoch))                     \
