@@ -61,7 +61,7 @@ cdef class Handle:
     Args:
         properties: librdkafka configuration, complete.
         topics: names and regular expressions (starting with ``^``).
-        start: ``"earliest"`` or ``"latest"``: where to begin without a committed offset.
+        start: ``"earliest"`` or ``"latest"``: where to begin in a topic that is new to the group.
         find_ends: note each partition's end at assignment (for --until-end).
 
     Raises:

@@ -47,7 +47,7 @@ cdef struct tg_slot:
     int64_t stored          # last offset given to librdkafka; -1: none
     int64_t target          # --until-end: the end at assignment; -1: none; -2: the next end of partition will do
     int32_t resetting       # 1: the repair is under way; 2: wanted, at the position as it is
-    int32_t anew            # 1: its start is not what the group has committed, and is to be; 2: that commit is under way
+    int32_t anew            # 1: its start is not what the group has committed, and is to be; 2: that is under way
     int32_t log             # lane.log_number at its beginning: records of an earlier log are not this one's
     int64_t begin           # where it was told to begin, an offset or a logical one
     int64_t reset_from      # position lost by an offset reset, to count what retention took; -1: none
