@@ -10,6 +10,7 @@ from typing import Any
 from faults.flow import judge_flowing, require_conserved, stream, unsaid, wait_flowing
 from faults.rows import ROUNDS, Matrix
 from harness.fixtures import Scenes
+from harness.healing import HEALED_SECONDS, catch_up
 from harness.parallel import side_by_side
 from harness.proxy import Fault, TcpProxy
 from harness.scene import Broker, Scene, event_class
@@ -18,7 +19,6 @@ from harness.sidecar import Sidecar
 FAULT_SECONDS = 1.5 * ROUNDS
 SETTINGS: dict[str, Any] = {"sink_timeout_ms": 700, "batch_max_records": 50, "concurrency": 4}
 IN_FLIGHT = 50 * 4
-CATCH_UP_SECONDS = 30.0  # after healing, whatever the fault was
 TEST = "test_app.py::test_an_app_that_misbehaves"
 EXPECTED = "nothing lost; twice only what the app took unsaid or Kafka had no commit of; lag gone within 30 s"
 
@@ -44,18 +44,6 @@ NETWORK = {
     "connections reset": Fault(reset=True),
     "bytes in slices of 50": Fault(latency_ms=0.2, slice_bytes=50),
 }
-
-
-def catch_up(scene: Scene, sidecar: Sidecar) -> float:
-    """Waits until the lag of this moment is gone; returns the seconds."""
-    begun, ends = time.monotonic(), scene.ends()
-
-    def reached() -> bool:
-        committed = scene.committed()
-        return all(committed.get(partition, 0) >= end for partition, end in ends.items())
-
-    sidecar.wait_until(reached, CATCH_UP_SECONDS, "the lag is gone")
-    return time.monotonic() - begun
 
 
 def phases(
@@ -86,7 +74,7 @@ def phases(
                 test, fault, EXPECTED, report, exposed=allowed - bound, seconds=seconds, timed="from healing to no lag"
             )
             bound = allowed
-    scene.wait_settled(sidecar, CATCH_UP_SECONDS)
+    scene.wait_settled(sidecar, HEALED_SECONDS)
     sidecar.stop(12)
     require_conserved(sidecar)
     assert scene.judge(duplicates=exposed(len(orders)), classes=event_class).pending == 0
