@@ -22,7 +22,7 @@ def behind(ends: Offsets, committed: Offsets) -> Offsets:
 def lag_gone(
     sidecar: Sidecar, ends: Offsets, committed: Callable[[], Offsets], within: float = HEALED_SECONDS
 ) -> float:
-    """Waits until nothing before ``ends`` is unsettled; returns the seconds. Raises AssertionError with what is left."""
+    """Waits until nothing before ``ends`` is unsettled; returns the seconds. Raises AssertionError with the rest."""
     begun = time.monotonic()
     left = behind(ends, committed())
     while left:

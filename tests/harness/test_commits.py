@@ -1,0 +1,91 @@
+"""The commit log is read as Kafka writes it, and what is planted in it is found."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from harness import commits
+from harness.commits import Commit, Entry, Generation, Member, generations, judge, parse
+from harness.fixtures import Scenes
+from harness.scene import Broker
+from harness.topics import Partition
+
+P0: Partition = ("t", 0)
+P1: Partition = ("t", 1)
+GOOD: list[Entry] = [
+    Generation("g", 0, 0),
+    Generation("g", 1, 1),
+    Commit("g", P0, 5),
+    Commit("g", P1, 7),
+    Generation("g", 2, 2),
+    Commit("g", P0, 5),  # again: a hand-over
+    Commit("g", P1, 9),
+    Generation("g", 3, 0),
+]
+
+
+def text(value: str) -> bytes:
+    return struct.pack(">h", len(value)) + value.encode()
+
+
+def test_a_good_log_passes() -> None:
+    assert judge(GOOD) == []
+    assert generations([*GOOD, Generation("g", 3, 0)]) == [0, 1, 2, 3]
+
+
+def test_a_commit_that_goes_back_is_found_even_where_it_was_repaired() -> None:
+    planted = [*GOOD[:-1], Commit("g", P1, 8), Commit("g", P1, 9), GOOD[-1]]
+    assert judge(planted) == [("rewound", "t[1] from 9 to 8")]
+    forgotten = [*GOOD[:-1], Commit("g", P1, None), Commit("g", P1, 0), GOOD[-1]]  # the topic was made anew
+    assert judge(forgotten) == []
+
+
+def test_a_commit_by_nobody_of_the_group_is_found() -> None:
+    assert judge([*GOOD, Commit("g", P0, 6)]) == [("unowned", "t[0] to 6, and the group had no member")]
+    new: list[Entry] = [Member("g", "a", True), Generation("g", 2), Commit("g", P0, 1), Member("g", "a", False)]
+    assert judge(new) == []
+    assert [kind for kind, _ in judge([*new, Commit("g", P0, 2)])] == ["unowned"]
+
+
+def test_every_version_of_a_record_is_read() -> None:
+    key = struct.pack(">h", 1) + text("g") + text("t") + struct.pack(">i", 1)
+    for version in range(5):
+        value = struct.pack(">hq", version, 42) + b"rest"
+        assert parse(key, value) == Commit("g", P1, 42)
+    assert parse(key, None) == Commit("g", P1, None)
+    old = text("consumer") + struct.pack(">i", 7) + struct.pack(">h", -1) + text("leader")
+    key = struct.pack(">h", 2) + text("g")
+    assert parse(key, struct.pack(">h", 1) + old + struct.pack(">i", 3)) == Generation("g", 7, 3)
+    assert parse(key, struct.pack(">h", 3) + old + struct.pack(">qi", 1, 3)) == Generation("g", 7, 3)
+    compact = b"\x09consumer" + struct.pack(">i", 7) + b"\x00" + b"\x07leader" + struct.pack(">q", 1) + b"\x04"
+    assert parse(key, struct.pack(">h", 4) + compact) == Generation("g", 7, 3)
+    assert parse(struct.pack(">h", 3) + text("g"), struct.pack(">hi", 0, 9)) == Generation("g", 9)
+    assert parse(struct.pack(">h", 5) + text("g") + text("m"), None) == Member("g", "m", False)
+    assert parse(struct.pack(">h", 6) + text("g"), b"\x00\x00") is None
+
+
+def test_a_version_that_is_not_known_is_no_verdict() -> None:
+    with pytest.raises(ValueError, match="version 5"):
+        parse(struct.pack(">h", 1) + text("g") + text("t") + struct.pack(">i", 1), struct.pack(">hq", 5, 42))
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_what_a_group_did_on_a_real_kafka(kafka_broker: Broker, scenes: Scenes, protocol: str) -> None:
+    """A group of one, then a commit from outside it, which Kafka takes."""
+    scene = scenes(kafka_broker, protocol=protocol)
+    sidecar = scene.sidecar()
+    scene.produce(200)
+    scene.wait_settled(sidecar)
+    sidecar.stop()
+    found = commits.read(scene.servers, scene.group)
+    assert judge(found) == []
+    last = {entry.partition: entry.offset for entry in found if isinstance(entry, Commit)}
+    assert last == scene.committed()
+    assert len(generations(found)) >= 2
+    outsider = Consumer({"bootstrap.servers": scene.servers, "group.id": scene.group})
+    outsider.commit(offsets=[TopicPartition(scene.topic, 0, 3)], asynchronous=False)
+    outsider.close()
+    assert {kind for kind, _ in judge(commits.read(scene.servers, scene.group))} == {"rewound", "unowned"}
