@@ -20,8 +20,9 @@ from faults.rows import Matrix
 from harness.checker import Report
 from harness.fixtures import Scenes, embedded_broker
 from harness.parallel import side_by_side
-from harness.scene import Broker, Scene, event_class
+from harness.scene import Broker, event_class
 from harness.sidecar import Sidecar
+from harness.watched import WatchedScene, WatchedScenes
 from tidegate.broker.embedded import EmbeddedBroker
 
 KILLS = int(os.environ.get("TIDEGATE_TEST_KILLS", "50"))
@@ -52,7 +53,7 @@ class Tally:
             self.slowest = max(self.slowest, slowest)
 
 
-def wait_for(moment: str, scene: Scene, sidecar: Sidecar, dice: random.Random) -> float:
+def wait_for(moment: str, scene: WatchedScene, sidecar: Sidecar, dice: random.Random) -> float:
     """Waits for a moment to kill a sidecar that has just been started; returns the seconds until it delivered."""
     if moment == "start":  # imports, sockets, the first question to the broker
         time.sleep(dice.uniform(0, 0.7))
@@ -70,7 +71,7 @@ def wait_for(moment: str, scene: Scene, sidecar: Sidecar, dice: random.Random) -
     return flowing
 
 
-def killed(scene: Scene, app: str, tally: Tally, kills: int, seed: int) -> Callable[[], None]:
+def killed(scene: WatchedScene, app: str, tally: Tally, kills: int, seed: int) -> Callable[[], None]:
     """A job: a stream of events, a sidecar that is killed and started again, a verdict after each kill."""
 
     def job() -> None:
@@ -100,7 +101,7 @@ def killed(scene: Scene, app: str, tally: Tally, kills: int, seed: int) -> Calla
     return job
 
 
-def killed_beside_another(scene: Scene, tally: Tally, kills: int, seed: int) -> Callable[[], None]:
+def killed_beside_another(scene: WatchedScene, tally: Tally, kills: int, seed: int) -> Callable[[], None]:
     """A job: of two members one is killed and started again, so that the other takes over and hands over each time."""
 
     def job() -> None:
@@ -132,7 +133,7 @@ def killed_beside_another(scene: Scene, tally: Tally, kills: int, seed: int) -> 
 
 
 def finish(
-    scene: Scene,
+    scene: WatchedScene,
     one: Sidecar,
     tally: Tally,
     moments: Counter[str],
@@ -143,6 +144,7 @@ def finish(
 ) -> None:
     """Everything settled, everyone stopped, the last verdict: ``allowed`` since the last kill, ``bound`` of all."""
     scene.wait_settled(one, 60)
+    one.wait_until(lambda: all(watch.live for watch in scene.watches), 30, "every process is up")
     for sidecar in (one, *more):
         sidecar.stop()
     report = scene.judge(duplicates=allowed, classes=event_class)
@@ -151,7 +153,7 @@ def finish(
     scene.close()
 
 
-def test_kill_9_at_random_moments(kafka_broker: Broker, scenes: Scenes, matrix: Matrix) -> None:
+def test_kill_9_at_random_moments(kafka_broker: Broker, scenes: WatchedScenes, matrix: Matrix) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     tally = Tally()

@@ -12,6 +12,7 @@ The figures of the first and the last come from the kernel; the two others are t
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -84,6 +85,11 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name=f"watch-{sidecar.name}", daemon=True)
         self._thread.start()
 
+    @property
+    def live(self) -> bool:
+        """Whether the process that runs now has said so."""
+        return self._was_live and self._process is self._sidecar.process
+
     def require(self) -> None:
         """Raises AssertionError with what was found so far."""
         if self.violations:
@@ -121,7 +127,8 @@ class Watch:
 
     def _judge_end(self, process: subprocess.Popen[bytes], told: float | None) -> None:
         code = process.returncode
-        if code not in (0, -9):  # who sends SIGKILL knows
+        early = code == -signal.SIGTERM and not self._was_live  # before Python itself could hear it
+        if code not in (0, -signal.SIGKILL) and not early:  # who sends SIGKILL knows
             self._found("end", f"exit code {code}" + ("" if told is None else " after SIGTERM"))
         if code == 0 and told is not None and time.monotonic() - told > self._end_seconds + INTERVAL_SECONDS:
             self._found("end", f"took {time.monotonic() - told:.1f} s after SIGTERM")

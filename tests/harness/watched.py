@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from harness import commits
@@ -12,6 +13,7 @@ from harness.scene import Scene
 from harness.sidecar import Sidecar
 from harness.watch import LIVE_SECONDS, Watch
 
+WatchedScenes = Callable[..., "WatchedScene"]
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
@@ -22,6 +24,11 @@ class WatchedScene(Scene):
         super().__init__(*arguments, **more)
         self.watches: list[Watch] = []
         self.live_seconds = LIVE_SECONDS
+        self.environment: dict[str, str] = {}  # of the sidecars, beside their settings
+
+    def settings(self, **more: Any) -> dict[str, str]:
+        """As Scene's, and ``environment``."""
+        return super().settings(**more) | self.environment
 
     def sidecar(self, *arguments: str, name: str = "sidecar", **more: Any) -> Sidecar:
         """As Scene's, with a listener for probes."""
