@@ -95,8 +95,9 @@ def stalled_loop(scene: WatchedScene, matrix: Matrix) -> Callable[[], None]:
         sidecar = scene.sidecar("--summary", **limits)
         with stream(scene):
             wait_flowing(scene, sidecar)
+            begun = time.time_ns()
             time.sleep(1.5)
-            before, begun = settled_in(scene), time.time_ns()
+            before = settled_in(scene)
             sidecar.process.send_signal(signal.SIGUSR1)
             time.sleep(STALL_SECONDS)
             wait_flowing(scene, sidecar)
