@@ -23,6 +23,9 @@ def test_shares_add_up(total: int, lanes: int) -> None:
     assert min(budget.prefetch, budget.ring_minimum, budget.rings_shared, budget.in_flight) > 0
     queued = budget.queued_kbytes(lanes) * 1024 * lanes
     assert queued <= budget.prefetch * 0.4 or budget.queued_kbytes(lanes) == 512
+    messages = budget.queued_messages(lanes)
+    assert 1000 <= messages <= 100_000
+    assert messages * lanes * 340 <= budget.prefetch or messages == 1000
 
 
 def test_too_little_is_refused() -> None:
@@ -30,3 +33,5 @@ def test_too_little_is_refused() -> None:
         Budget.from_bytes(MINIMUM_BYTES - 1)
     with pytest.raises(ValueError, match="lane"):
         Budget.from_bytes(MINIMUM_BYTES).queued_kbytes(0)
+    with pytest.raises(ValueError, match="lane"):
+        Budget.from_bytes(MINIMUM_BYTES).queued_messages(0)

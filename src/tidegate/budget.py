@@ -10,6 +10,8 @@ _CLASSES = 4
 # (about as much again at the usual 260 B events) and for the fetch response in hand that overshoots the limit.
 _QUEUED_SHARE = 0.4
 _QUEUED_FLOOR_KBYTES = 512
+_MESSAGE_BYTES = 340  # of librdkafka's own for each queued message, whatever its size
+_QUEUED_MESSAGES = (1000, 100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +61,10 @@ class Budget:
         if lanes < 1:
             raise ValueError("there is at least one lane")
         return max(_QUEUED_FLOOR_KBYTES, int(self.prefetch * _QUEUED_SHARE) // lanes // 1024)
+
+    def queued_messages(self, lanes: int) -> int:
+        """``queued.min.messages`` for each of ``lanes`` lanes: records of a few bytes weigh what librdkafka adds."""
+        if lanes < 1:
+            raise ValueError("there is at least one lane")
+        least, most = _QUEUED_MESSAGES
+        return max(least, min(most, self.prefetch // lanes // _MESSAGE_BYTES))

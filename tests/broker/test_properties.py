@@ -26,7 +26,7 @@ def test_the_defaults_are_the_decided_ones() -> None:
     found = properties({})
     decided = {
         "fetch.queue.backoff.ms": "10",
-        "queued.min.messages": "100000",
+        "queued.min.messages": str((24 << 20) // 340),
         "queued.max.messages.kbytes": str(24 * 1024 * 4 // 10),
         "fetch.message.max.bytes": "262144",
         "fetch.min.bytes": "1",

