@@ -1,7 +1,7 @@
 """A process with probes and one planted fault, to try the watchers on: ``python -m harness.faulty run``.
 
 ``TIDEGATE_FAULT`` is none, memory, books, silent, dead, slow-end, bad-end or gone; ``TIDEGATE_OPS_ADDRESS`` is where it
-listens. The fault shows half a second after the start.
+listens. The fault shows FAULT_AFTER_SECONDS after the start.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-FAULT_AFTER_SECONDS = 0.5
+FAULT_AFTER_SECONDS = 1.5
 _FAULT = os.environ.get("TIDEGATE_FAULT", "none")
 _BEGUN = time.monotonic()
 

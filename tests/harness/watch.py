@@ -155,6 +155,8 @@ class Watch:
             what = f"/livez says {error.code}: {error.read()[:80]!r}"
         except OSError as error:
             what = f"/livez: {error} after {time.monotonic() - begun:.1f} s"
+            if self._was_live:
+                time.sleep(0.5)  # a process that is killed loses its sockets before its number
         gone = process.poll() is not None or process is not self._sidecar.process
         ending = self._sidecar.terminated_at is not None
         if self._was_live and not (excused or gone or ending or stopped(process.pid)):
