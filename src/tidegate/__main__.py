@@ -51,7 +51,6 @@ def _command(running: bool) -> int:
             # Asked to stop before anything was read: a clean end. The sidecar's own handlers take over from this one.
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
             allocator.catch_up()
-            _import_structlog()
         from tidegate.cli import app
 
         app()
@@ -61,17 +60,6 @@ def _command(running: bool) -> int:
     except KeyboardInterrupt:  # while it imported; the commands handle their own
         return 1
     return 0
-
-
-def _import_structlog() -> None:
-    """Imports structlog without rich, which it takes along for tracebacks that a sidecar never prints: 3 MiB."""
-    if "rich" in sys.modules:
-        return
-    sys.modules["rich"] = None  # type: ignore[assignment]  # makes `import rich` raise ImportError
-    try:
-        import structlog  # noqa: F401
-    finally:
-        del sys.modules["rich"]  # the command line's help may have it
 
 
 if __name__ == "__main__":

@@ -136,8 +136,8 @@ def starved(scene: WatchedScene, matrix: Matrix, quota: bool) -> Callable[[], No
                 stack.callback(made.close)
             else:
                 stack.enter_context(turns(sidecar.process.pid, QUOTA))
-            scene.send(shop_events(3000 * min(ROUNDS, 5), scene.partitions))
-            seconds = catch_up(scene, sidecar, 30.0 * min(ROUNDS, 5))
+            scene.send(shop_events(2000 * min(ROUNDS, 5), scene.partitions))
+            seconds = catch_up(scene, sidecar, 90.0 * min(ROUNDS, 5))  # not healed: it has a fifth of a core
             # On a busy machine it may not even get what the quota leaves it.
             assert made is None or made.throttled() > 10 or seconds > 5, "it never wanted more than it had"
         how = "CPU quota 0.2" if quota else "SIGSTOP for 80 ms of each 100"

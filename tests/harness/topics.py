@@ -16,14 +16,15 @@ def create_topic(servers: str, name: str, partitions: int, config: Mapping[str, 
     """Creates a topic and waits until every partition has a leader. Raises KafkaException where it is refused."""
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(name, partitions, 1, config=dict(config or {}))])[name].result(20)
-    deadline = time.monotonic() + 20
+    seconds = 20 + partitions / 20
+    deadline = time.monotonic() + seconds
     while True:
         topic = admin.list_topics(name, timeout=10).topics.get(name)
         found = topic.partitions.values() if topic is not None and topic.error is None else []
         if sum(p.leader >= 0 for p in found) == partitions:
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"topic {name} has no leaders after 20 s")
+            raise TimeoutError(f"topic {name} has no leaders after {seconds:.0f} s")
         time.sleep(0.05)
 
 
