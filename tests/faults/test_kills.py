@@ -108,7 +108,8 @@ def killed_beside_another(scene: WatchedScene, tally: Tally, kills: int, seed: i
         dice = random.Random(seed)
         scene.app.mode(ms_per_event=1, workers=CONCURRENCY)
         moments: Counter[str] = Counter()
-        allowed, bound, slowest = 0, 0, 0.0
+        slowest = 0.0
+        allowed = bound = 2 * IN_FLIGHT  # the first hand-over, when the second one joins
         settings = {"batch_max_records": BATCH, "concurrency": CONCURRENCY}
         other = scene.sidecar(name="other", **settings)
         sidecar = scene.sidecar(name="killed", **settings)
