@@ -160,6 +160,8 @@ typedef struct {
     X(void, metadata_destroy, (const rd_kafka_metadata_t *metadata))                                                  \
     X(int32_t, committed, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, int timeout_ms))            \
     X(int32_t, offsets_store, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * offsets))                           \
+    X(char *, memberid, (const rd_kafka_t *rk))                                                                       \
+    X(void, mem_free, (rd_kafka_t * rk, void *ptr))                                                                   \
     X(rd_kafka_error_t *, consumer_close_queue, (rd_kafka_t * rk, rd_kafka_queue_t * queue))                          \
     X(int, consumer_closed, (rd_kafka_t * rk))                                                                        \
     X(int32_t, fatal_error, (rd_kafka_t * rk, char *errstr, size_t size))                                             \

@@ -1,6 +1,7 @@
 """``matrix`` collects the rows of a run; where ``TIDEGATE_TEST_FAULT_ROWS`` names a file, they are left there.
 
-``counted`` is a broker behind ways that count what was fetched, ``cluster`` three brokers.
+Every scene here is watched: memory, books, liveness, ends and all commits (harness/watched.py). ``counted`` is a broker
+behind ways that count what was fetched, ``cluster`` three brokers.
 """
 
 from __future__ import annotations
@@ -17,12 +18,21 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # makes tests/faults the pac
 
 from faults.rows import Matrix
 from harness import fixtures
+from harness.apps import AppPool
 from harness.cluster import KafkaCluster
-from harness.fixtures import real_broker
+from harness.fixtures import Scenes, made_scenes, real_broker
 from harness.kafka import KafkaServer
 from harness.ports import free_ports
 from harness.scene import Broker
 from harness.toxiproxy import Link, Toxiproxy
+from harness.watched import WatchedScene
+
+
+@pytest.fixture
+def scenes(tmp_path: Path, apps: AppPool) -> Iterator[Scenes]:
+    """As everywhere, but watched."""
+    with made_scenes(tmp_path, apps, WatchedScene) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

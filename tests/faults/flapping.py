@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from faults.flow import catch_up, longest_pause, require_conserved, shares, stream, wait_flowing
+from faults.flow import longest_pause, require_conserved, shares, stream, wait_flowing
 from faults.rows import ROUNDS, Matrix
 from faults.story import Mark, Story
+from harness.healing import catch_up
 from harness.scene import Scene
 
 FLAPS = 2 * ROUNDS

@@ -12,8 +12,9 @@ from itertools import pairwise
 from confluent_kafka import KafkaException
 
 from harness.applog import Request
+from harness.checker import Report, exposed, judge
 from harness.produce import Writer, shop_events
-from harness.scene import Scene
+from harness.scene import Scene, event_class
 from harness.sidecar import Sidecar
 from harness.topics import Partition, assignments
 
@@ -98,13 +99,18 @@ def require_conserved(*sidecars: Sidecar) -> None:
             assert counts["polled"] == ended, f"{sidecar.name}, {label}: {counts}"
 
 
-def catch_up(scene: Scene, sidecar: Sidecar, timeout: float, what: str) -> float:
-    """Waits until the lag of this moment is gone; returns the seconds."""
-    begun, ends = time.monotonic(), scene.ends()
+def judge_flowing(scene: Scene, duplicates: int) -> Report:
+    """A verdict while the stream goes on: commits are asked first, then the app, then the topic.
 
-    def reached() -> bool:
-        committed = scene.committed()
-        return all(committed.get(partition, 0) >= end for partition, end in ends.items())
+    So each is at least as far as the one before it, and whatever is missing is missing.
+    """
+    committed, requests = scene.committed(), scene.app.requests()
+    records, ends = scene.read()
+    found = judge(records, requests, committed, ends, drained=False, duplicates=duplicates, classes=event_class)
+    return found.require()
 
-    sidecar.wait_until(reached, timeout, f"the lag is gone after {what}")
-    return time.monotonic() - begun
+
+def exposed_flowing(scene: Scene) -> int:
+    """What comes again from here on, asked while others go on: commits first, so that it is rather too much."""
+    committed, requests = scene.committed(), scene.app.requests()
+    return exposed(scene.read()[0], requests, committed)

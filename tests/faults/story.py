@@ -11,10 +11,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from harness import commits
 from harness.checker import Report, judge
+from harness.commits import Commit
 from harness.scene import Scene, event_class
 from harness.topics import Partition
+from harness.watched import WatchedScene
 
 MARGIN_NS = 200_000_000  # what the app takes to answer, and tidegate to hear it, on a busy machine
 
@@ -39,15 +40,17 @@ class Mark:
 class Story:
     """Reads everything once; make it when the run has settled.
 
-    Raises AssertionError where a commit went back, unless it was in ``unheard`` marks: the coordinator failed.
+    Raises AssertionError with what the watchers found, or where a commit went back; ``unheard`` marks are those in
+    which the coordinator failed.
     """
 
     def __init__(self, scene: Scene, unheard: Sequence[Mark] = ()) -> None:
         self._records, self._ends = scene.read()
         self._requests = scene.app.requests()
         self._committed = scene.committed()
-        self.commits = commits.history(scene.servers, scene.group)
-        commits.require_monotonic(self.commits, [(mark.begun_ns, mark.over_ns) for mark in unheard])
+        assert isinstance(scene, WatchedScene), "every scene of the fault tests is watched"
+        scene.require_watched([(mark.begun_ns, mark.over_ns) for mark in unheard])
+        self.commits = [entry for entry in scene.commits() if isinstance(entry, Commit)]
         places = {name: (r.partition, r.offset) for r in self._records for name in (r.line, r.exact)}
         self._first: dict[str, tuple[int, Partition, int]] = {}  # identity: first arrival, place
         self._again: list[int] = []  # when something came another time
@@ -61,7 +64,7 @@ class Story:
         for commit in self.commits:
             moments, offsets = self._steps[commit.partition]
             moments.append(commit.time_ns)
-            offsets.append(commit.offset)
+            offsets.append(commit.offset or 0)
 
     def exposed_at(self, moment_ns: int) -> int:
         """Records that the app had at that moment, in hand or done, and no commit covered: what had to come again."""

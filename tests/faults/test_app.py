@@ -6,17 +6,17 @@ import time
 from functools import partial
 from typing import Any
 
-from faults.flow import catch_up, require_conserved, stream, wait_flowing
+from faults.flow import require_conserved, stream, wait_flowing
 from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from faults.story import Mark, Story
 from harness.fixtures import Scenes
+from harness.healing import HEALED_SECONDS, catch_up
 from harness.parallel import side_by_side
 from harness.scene import Broker, Scene
 
 FAULT_SECONDS = 1.5 * ROUNDS
 SETTINGS: dict[str, Any] = {"sink_timeout_ms": 700, "batch_max_records": 50, "concurrency": 4}
 IN_FLIGHT = 50 * 4
-CATCH_UP_SECONDS = 30.0  # after healing, whatever the fault was
 TEST = "test_app.py::test_an_app_that_misbehaves"
 EXPECTED = "nothing lost; twice only what the app took unsaid; lag gone within 30 s"
 
@@ -54,10 +54,10 @@ def misbehaving(scene: Scene, ways: Ways, matrix: Matrix) -> None:
             assert sidecar.alive, sidecar.tail()
             scene.app.mode()
             mark.heal()
-            seconds = catch_up(scene, sidecar, CATCH_UP_SECONDS, mark.fault)
+            seconds = catch_up(scene, sidecar, HEALED_SECONDS, mark.fault)
             mark.over()
             marks.append((mark, seconds))
-    scene.wait_settled(sidecar, CATCH_UP_SECONDS)
+    scene.wait_settled(sidecar, HEALED_SECONDS)
     sidecar.stop(12)
     require_conserved(sidecar)
     story = Story(scene)

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from faults.flapping import flapping
-from faults.flow import catch_up, longest_pause, require_conserved, stream, wait_flowing
+from faults.flow import longest_pause, require_conserved, stream, wait_flowing
 from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from faults.story import Mark, Story
 from harness.checker import Report
 from harness.cluster import BROKER_SESSION_SECONDS, KafkaCluster
 from harness.commits import place_of
 from harness.fixtures import Scenes, real_broker
+from harness.healing import catch_up
 from harness.parallel import side_by_side
 from harness.reassign import move_leaders, prefer_leaders
 from harness.scene import Broker, Scene

@@ -33,7 +33,6 @@ MEMBER: dict[str, Any] = {
     "drain_seconds": 0.5,
     "memory_bytes": "16MiB",
     "sink_timeout_ms": 700,
-    "ops_address": "127.0.0.1:0",
 }
 QUIET_BYTES = 16 << 10  # a second of heartbeats and commits
 PURGED_BYTES = 4 << 20  # at most, of a pause: the queue's limit, a response in hand, and twice that for what is cut off

@@ -7,10 +7,11 @@ import signal
 import time
 from collections.abc import Callable
 
-from faults.flow import EVENTS_PER_SECOND, catch_up, require_conserved, shares, stream, wait_flowing
+from faults.flow import EVENTS_PER_SECOND, require_conserved, shares, stream, wait_flowing
 from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from faults.story import Mark, Story
 from harness.fixtures import Scenes
+from harness.healing import catch_up
 from harness.parallel import side_by_side
 from harness.scene import Broker, Scene, event_class
 from harness.sidecar import Sidecar

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from faults.flow import catch_up, require_conserved, stream, wait_flowing
+from faults.flow import require_conserved, stream, wait_flowing
 from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from faults.story import MARGIN_NS, Mark, Story
 from harness import fixtures, toxiproxy
 from harness.fixtures import Scenes, real_broker
+from harness.healing import catch_up
 from harness.kafka import KafkaServer
 from harness.parallel import side_by_side
 from harness.ports import free_ports

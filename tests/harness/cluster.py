@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._metadata import PartitionMetadata
 
-from harness.commits import OFFSETS_TOPIC, place_of
+from harness.commits import TOPIC, place_of
 from harness.kafka import PROPERTIES, new_cluster_id
 from harness.node import Node
 from harness.ports import free_ports
@@ -95,7 +95,7 @@ class KafkaCluster:
 
     def coordinator(self, group: str) -> int:
         """The node that coordinates a group; the group need not exist, ``__consumer_offsets`` must."""
-        return self.leader(OFFSETS_TOPIC, place_of(group, len(self._partitions(OFFSETS_TOPIC))))
+        return self.leader(TOPIC, place_of(group, len(self._partitions(TOPIC))))
 
     def wait_led(self, without: int, timeout: float = 30) -> None:
         """Waits until every partition is led by another than ``without``. Raises TimeoutError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +92,24 @@ def apps() -> Iterator[AppPool]:
 @pytest.fixture
 def scenes(tmp_path: Path, apps: AppPool) -> Iterator[Scenes]:
     """Makes scenes that end with the test. What their sidecars said last is shown when the test fails."""
+    with made_scenes(tmp_path, apps, Scene) as make:
+        yield make
+
+
+@contextmanager
+def made_scenes(directory: Path, apps: AppPool, kind: type[Scene]) -> Iterator[Scenes]:
+    """Makes scenes of a kind below ``directory`` that end with the block, and prints what their sidecars said last."""
     with ExitStack() as stack:
         made: list[Path] = []
 
         def make(broker: Broker, **more: Any) -> Scene:
-            directory = tmp_path / str(len(made))
-            made.append(directory)
-            directory.mkdir()
-            return stack.enter_context(Scene(broker, directory, apps, **more))
+            place = directory / str(len(made))
+            made.append(place)
+            place.mkdir()
+            return stack.enter_context(kind(broker, place, apps, **more))
 
         yield make
-        for directory in made:
-            for path in sorted(directory.glob("*.err")) + sorted(directory.glob("*.out")):
+        for place in made:
+            for path in sorted(place.glob("*.err")) + sorted(place.glob("*.out")):
                 lines = path.read_text(errors="replace").splitlines()[-40:]
-                print("\n".join([f"--- {directory.name}/{path.name}", *lines]))
+                print("\n".join([f"--- {place.name}/{path.name}", *lines]))

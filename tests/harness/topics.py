@@ -25,14 +25,15 @@ def create_topic(
 
 
 def _wait_leaders(admin: AdminClient, name: str, partitions: int) -> None:
-    deadline = time.monotonic() + 20
+    seconds = 20 + partitions / 20
+    deadline = time.monotonic() + seconds
     while True:
         topic = admin.list_topics(name, timeout=10).topics.get(name)
         found = topic.partitions.values() if topic is not None and topic.error is None else []
         if sum(p.leader >= 0 for p in found) == partitions:
             return
         if time.monotonic() > deadline:
-            raise TimeoutError(f"topic {name} has no leaders after 20 s")
+            raise TimeoutError(f"topic {name} has no leaders after {seconds:.0f} s")
         time.sleep(0.05)
 
 
@@ -125,3 +126,9 @@ def ends(servers: str, partitions: Iterable[Partition], isolation: str = "read_c
         return {p: high for p, (_, high) in found.items()}
     finally:
         consumer.close()
+
+
+def delete_topic(servers: str, name: str) -> None:
+    """Deletes a topic. Raises KafkaException where it is refused."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.delete_topics([name])[name].result(20)

@@ -127,6 +127,8 @@ cdef extern from "tg_rdkafka.h" nogil:
         void (*metadata_destroy)(const rd_kafka_metadata_t *) noexcept nogil
         int32_t (*committed)(rd_kafka_t *, rd_kafka_topic_partition_list_t *, int) noexcept nogil
         int32_t (*offsets_store)(rd_kafka_t *, rd_kafka_topic_partition_list_t *) noexcept nogil
+        char *(*memberid)(const rd_kafka_t *) noexcept nogil
+        void (*mem_free)(rd_kafka_t *, void *) noexcept nogil
         rd_kafka_error_t *(*consumer_close_queue)(rd_kafka_t *, rd_kafka_queue_t *) noexcept nogil
         int (*consumer_closed)(rd_kafka_t *) noexcept nogil
         int32_t (*fatal_error)(rd_kafka_t *, char *, size_t) noexcept nogil

@@ -10,7 +10,7 @@ import os
 import threading
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, clockid_t, timespec
 from posix.unistd cimport close, read, write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_i64, tg_store_i32, tg_store_i64, tg_swap_i32
@@ -43,11 +43,12 @@ cdef enum:
     SWEEP_NS = 200000000
     COUNT_NS = 50000000   # the control looks every 100 ms
     CLOSE_NS = 11000000000  # four seconds of it may pass with the last commit
+    STEP_NS = 100000000   # the wall clock goes back by more: it was set, not slewed
 
 
-cdef int64_t clock_ns() noexcept nogil:
+cdef int64_t clock_ns(clockid_t clock=CLOCK_MONOTONIC) noexcept nogil:
     cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
+    clock_gettime(clock, &now)
     return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
 
 
@@ -82,6 +83,7 @@ cdef class Reader:
     cdef bint _failed
     cdef bint _close_timed_out
     cdef int64_t _beat_ns
+    cdef int64_t _wall_ahead_ns  # wall clock less monotonic clock, when last looked at
     cdef object _thread
     cdef object _asking         # held while a question to the brokers is under way: the client must outlive it
 
@@ -96,6 +98,7 @@ cdef class Reader:
         self._notify_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._armed = 1
         self._beat_ns = clock_ns()
+        self._wall_ahead_ns = clock_ns(CLOCK_REALTIME) - clock_ns()
         self._asking = threading.Lock()
         if not 1 <= len(subscriptions) <= 2:
             raise ValueError(f"one or two subscriptions, not {len(subscriptions)}")
@@ -162,6 +165,8 @@ cdef class Reader:
                 self.intake.count_queued()
             if now_ns - sweep_ns >= SWEEP_NS:
                 sweep_ns = now_ns
+                if phase != CLOSING:
+                    self._follow_wall_clock()
                 self._first.sweep()
                 if self._two:
                     self._second.sweep()
@@ -176,6 +181,25 @@ cdef class Reader:
                 self._second.destroy()
         tg_store_i32(&self._done, 1)
         self._signal(self._notify_fd)
+
+    cdef void _follow_wall_clock(self) noexcept nogil:
+        """Wakes librdkafka where the wall clock was put back.
+
+        Its main thread, which sends the heartbeats, sleeps until a time of the wall clock (cnd_timedwait on
+        CLOCK_REALTIME): put back by an hour, it would oversleep by an hour, and the membership would be gone.
+        """
+        cdef int64_t ahead_ns = clock_ns(CLOCK_REALTIME) - clock_ns()
+        if ahead_ns < self._wall_ahead_ns - STEP_NS:
+            self._wake(self._first)
+            if self._two:
+                self._wake(self._second)
+        self._wall_ahead_ns = ahead_ns
+
+    cdef void _wake(self, Handle handle) noexcept nogil:
+        # A question that the main thread answers; of all there are, the one without any effect.
+        cdef char *name = handle.rk.memberid(handle.client)
+        if name is not NULL:
+            handle.rk.mem_free(handle.client, name)
 
     cdef int _round(self, int64_t now_ns) noexcept nogil:
         """One batch from each lane that is not held. Returns the messages dealt with."""
