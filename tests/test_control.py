@@ -162,6 +162,19 @@ def test_memory_is_given_back_where_a_hold_does_not_end(servers: str) -> None:
         assert [fields["topic"] for _, fields in ticking.log.said] == ["orders", "orders"]
 
 
+def test_where_nothing_is_to_decide_it_looks_less_often(servers: str) -> None:
+    with Member([(properties(servers), ["bulk.clicks"])]) as member:
+        member.wait_assigned(1)
+        ticking = Ticking(member)
+        ticking.until(lambda: ticking.control.interval == 0.5)
+        produce(servers, "bulk.clicks", numbers(1), 0)
+        ticking.until(lambda: ticking.control.interval == 0.1)  # it waits in a ring
+        member.deliver_count(1)
+        ticking.until(lambda: ticking.control.interval == 0.5)
+        ticking.figures.target = "down"
+        ticking.until(lambda: ticking.control.interval == 0.1)
+
+
 def resident_bytes() -> int:
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) * 1024

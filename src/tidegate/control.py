@@ -1,4 +1,4 @@
-"""The tick: ten times a second, native counters → decisions → orders to the reader.
+"""The tick: ten times a second, twice where nothing is there; native counters → decisions → orders to the reader.
 
     rings, ledger, delivery, lanes ──► Signals ──► Holds ──► Reader.order(lane, reason, pause)
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from tidegate.types import LaneState
 
 SHARE_OF_LOOP = 0.05  # with thousands of lanes a tick takes longer: it then comes less often
-DOWN = "down"
+QUIET_SECONDS = 0.5  # between two looks while nothing is held, buffered or in flight: an idle process costs nothing
+DOWN, FLOWING = "down", "flowing"
 
 
 class ClassFigures(Protocol):
@@ -91,13 +92,14 @@ class Control:
         self._ordered: dict[int, tuple[str | None, bool]] = {}  # lane → reason, pause: as last ordered
         self._failed = False
         self.accounted_bytes = 0
+        self.interval = QUIET_SECONDS  # until the next look
 
     async def run(self) -> None:
         """Ticks until cancelled."""
         while True:
             began = self._clock()
             self.tick(began)
-            await asyncio.sleep(max(TICK_SECONDS, (self._clock() - began) / SHARE_OF_LOOP))
+            await asyncio.sleep(max(self.interval, (self._clock() - began) / SHARE_OF_LOOP))
 
     def tick(self, now: float) -> None:
         """One look and its consequences. Never raises: a fault lets every lane go, and is said once."""
@@ -130,6 +132,9 @@ class Control:
         figures = self._figures()
         in_flight = sum(one.bytes for one in figures.classes) + figures.ahead_bytes
         self.accounted_bytes = used * chunk_bytes + in_flight + sum(state.queued_bytes for state in states)
+        busy = in_flight or figures.target == DOWN or any(self._rings.buffered(klass)[0] for klass in CLASSES)
+        busy = busy or any(state.queued or state.reason != FLOWING for state in states)
+        self.interval = TICK_SECONDS if busy else QUIET_SECONDS
         chunk_drain = self._chunk_drain.update(now, released)
         return Signals(
             rings=[
