@@ -6,10 +6,11 @@ All clocks are this machine's: the app's, the coordinator's, and the test's mark
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from harness.checker import Report, judge
 from harness.commits import Commit
@@ -37,6 +38,25 @@ class Mark:
         self.healed_ns = self.healed_ns or self.over_ns
 
 
+class Arrivals:
+    """When each record of a partition first came to the app, by offset."""
+
+    def __init__(self, offsets: list[int], times: list[int]) -> None:
+        self._offsets = offsets
+        self._times = times
+        # The earliest of an offset and all behind it: where that is too late, nothing more need be looked at.
+        self._earliest = [*reversed([*accumulate(reversed(times), min)])]
+
+    def count(self, since_offset: int, until_ns: int) -> int:
+        """Records from an offset on that had come by then."""
+        found = 0
+        for at in range(bisect_left(self._offsets, since_offset), len(self._offsets)):
+            if self._earliest[at] > until_ns:
+                break
+            found += self._times[at] <= until_ns
+        return found
+
+
 class Story:
     """Reads everything once; make it when the run has settled.
 
@@ -60,6 +80,10 @@ class Story:
                     self._again.append(request.time_ns)
                 elif name in places:
                     self._first[name] = (request.time_ns, *places[name])
+        self._arrived: dict[Partition, Arrivals] = {}
+        for partition in {partition for _, partition, _ in self._first.values()}:
+            ordered = sorted((offset, at) for at, where, offset in self._first.values() if where == partition)
+            self._arrived[partition] = Arrivals([offset for offset, _ in ordered], [at for _, at in ordered])
         self._steps: dict[Partition, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         for commit in self.commits:
             moments, offsets = self._steps[commit.partition]
@@ -68,14 +92,12 @@ class Story:
 
     def exposed_at(self, moment_ns: int) -> int:
         """Records that the app had at that moment, in hand or done, and no commit covered: what had to come again."""
-        settled: dict[Partition, int] = {}
-        for partition, (moments, offsets) in self._steps.items():
+        found = 0
+        for partition, arrived in self._arrived.items():
+            moments, offsets = self._steps[partition]
             at = bisect_right(moments, moment_ns)
-            settled[partition] = offsets[at - 1] if at else 0
-        return sum(
-            arrived <= moment_ns and offset >= settled.get(partition, 0)
-            for arrived, partition, offset in self._first.values()
-        )
+            found += arrived.count(offsets[at - 1] if at else 0, moment_ns)
+        return found
 
     def most_exposed(self, since_ns: int, until_ns: int) -> int:
         """The most that was exposed at any moment: just before one of the commits, or at the end."""

@@ -189,7 +189,7 @@ def record(group: Group, matrix: Matrix) -> None:
         name, whole, exposed, worst, expected = f"{cause} ({group.scene.protocol} protocol)", Report(), 0, 0.0, ""
         for mark in same:
             uncovered = mark.healed_ns < mark.over_ns
-            bound = story.most_exposed(mark.begun_ns, mark.healed_ns) + BATCH * CONCURRENCY if uncovered else 0
+            bound = story.most_exposed(mark.begun_ns, mark.over_ns) + BATCH * CONCURRENCY if uncovered else 0
             expected = EXPECTED.format(EXPOSED if uncovered else NOTHING)
             report = story.report(mark.begun_ns, mark.over_ns, bound, name)
             whole.records += report.records
