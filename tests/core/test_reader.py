@@ -354,6 +354,19 @@ def test_an_assignment_waits_for_its_committed_offsets(broker: EmbeddedBroker) -
         assert any("trying again" in note[3] for note in member.notes())
 
 
+@pytest.mark.parametrize("assignor", ["cooperative-sticky", "range"])
+def test_the_end_does_not_wait_for_an_assignment_without_its_offsets(broker: EmbeddedBroker, assignor: str) -> None:
+    """librdkafka closes only when the assignment was answered."""
+    servers = broker.bootstrap_servers
+    produce(servers, "orders", numbers(30))
+    broker.push_errors(OFFSET_FETCH, *[29] * 1000)
+    with Member([(properties(servers, partition_assignment_strategy=assignor), ["orders"])]) as member:
+        member.wait_until(lambda: any("trying again" in note[3] for note in member.notes()))
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 3
+    assert "assigned" not in member.kinds()
+
+
 def _watermarks(servers: str, topic: str, partition: int) -> tuple[int, int]:
     consumer = Consumer({"bootstrap.servers": servers, "group.id": "ends"})
     try:

@@ -50,6 +50,7 @@ cdef class Handle:
     cdef void sweep(self) noexcept nogil
     cdef void begin_close(self, int64_t now_ns) noexcept nogil
     cdef void destroy(self) noexcept nogil
+    cdef void _decline(self) noexcept nogil
     cdef void _end(self, int64_t now_ns) noexcept nogil
     cdef bint _try_again(self, int32_t err, int64_t now_ns) noexcept nogil
     cdef void _close(self) noexcept nogil

@@ -208,6 +208,8 @@ cdef class Handle:
             self.assigning = self.rk.topic_partition_list_copy(list)
             self.asked, self.assign_after_ns = False, 0
             tg_store_i64(&self.awaiting_ns, 0)
+            if self.last_commit_until_ns:
+                self._decline()
             return
         if self.assigning is not NULL:  # taken back before it began
             self.rk.topic_partition_list_destroy(self.assigning)
@@ -546,7 +548,20 @@ cdef class Handle:
         if self.last_commit_until_ns == 0:
             self.last_commit_until_ns = now_ns + LAST_COMMIT_NS
             self.last_commit_ns = now_ns
+            self._decline()
             self.sweep()
+
+    cdef void _decline(self) noexcept nogil:
+        """Answers an assignment that nobody will read any more, or librdkafka would wait for the answer, and not close,
+        for as long as the start offsets cannot be had."""
+        cdef rd_kafka_topic_partition_list_t *nothing
+        if self.assigning is NULL:
+            return
+        self.rk.topic_partition_list_destroy(self.assigning)
+        self.assigning = NULL
+        nothing = self.rk.topic_partition_list_new(0)
+        self._adopt(nothing, True)
+        self.rk.topic_partition_list_destroy(nothing)
 
     cdef void _end(self, int64_t now_ns) noexcept nogil:
         """The last commit, tried until Kafka takes it; then the close.
