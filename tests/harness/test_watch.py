@@ -112,7 +112,7 @@ def test_lag_that_stays_is_found(start: Start) -> None:
     steps = iter([{}, {p0: 3}, {p0: 5, p1: 2}])
     assert healing.lag_gone(sidecar, {p0: 5, p1: 2}, lambda: next(steps)) < 5
     assert healing.behind({p0: 5, p1: 2}, {p0: 4}) == {p0: 1, p1: 2}
-    with pytest.raises(AssertionError, match=r"after 0.2 s still lag \{\('t', 1\): 1\}"):
+    with pytest.raises(AssertionError, match=r"0.2 s after healing still lag \{\('t', 1\): 1\}"):
         healing.lag_gone(sidecar, {p0: 5, p1: 2}, lambda: {p0: 5, p1: 1}, 0.2)
     sidecar.kill()
     with pytest.raises(AssertionError, match="ended with lag"):
