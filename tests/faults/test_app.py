@@ -47,7 +47,7 @@ def misbehaving(scene: Scene, ways: Ways, matrix: Matrix) -> None:
     marks: list[tuple[Mark, float]] = []
     with stream(scene):
         wait_flowing(scene, sidecar)
-        catch_up(scene, sidecar, CATCH_UP_SECONDS, "the start")
+        catch_up(scene, sidecar, HEALED_SECONDS, "the start")
         for name, (mode, more) in ways.items():
             mark = Mark(f"the app {name}")
             scene.app.mode(mode, **more)

@@ -115,5 +115,5 @@ def test_lag_that_stays_is_found(start: Start) -> None:
     with pytest.raises(AssertionError, match=r"0.2 s after healing still lag \{\('t', 1\): 1\}"):
         healing.lag_gone(sidecar, {p0: 5, p1: 2}, lambda: {p0: 5, p1: 1}, 0.2)
     sidecar.kill()
-    with pytest.raises(AssertionError, match="ended with lag"):
+    with pytest.raises(AssertionError, match="ended after healing with lag"):
         healing.lag_gone(sidecar, {p0: 5}, dict, 5)
