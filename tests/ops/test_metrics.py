@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_names_follow_the_conventions() -> None:
         assert family.name.endswith("_total") == (family.kind == "counter"), family.name
         assert not re.search(r"_(ms|us|ns|kib|mib|kb|percent|count)(_|$)", family.name), family.name
         assert set(family.labels) <= {
-            "topic", "class", "disposition", "reason", "partition", "state", "version", "librdkafka",
+            "topic", "class", "disposition", "reason", "partition", "state", "version", "librdkafka", "event",
         }  # fmt: skip
         assert family.help.endswith(".")
 
@@ -51,7 +52,7 @@ def test_every_row_shows_once_something_was_read() -> None:
     stats = parts.delivery.stats()
     stats.retries["http-500"] = 2
     figures = render(parts, delivery=stats)
-    assert {family.name for family in TABLE} <= set(figures)
+    assert {family.name + "_bucket" * (family.kind == "histogram") for family in TABLE} <= set(figures)
 
 
 def test_a_record_on_its_way() -> None:
@@ -179,6 +180,48 @@ def test_held_lanes_are_counted_by_reason_and_class() -> None:
         "lane_queued_records": 20, "critical_held_age_seconds": 12.5,
     }  # fmt: skip
     assert figures["tidegate_critical_held_age_seconds"][series(topic="calm")] == 0
+
+
+def test_ages_are_of_each_record_and_of_what_still_waits() -> None:
+    parts = Parts()
+    now = int(time.time() * 1000)
+    for age_ms in (40, 40, 3700, 7_200_000):
+        parts.read(klass=0, timestamp_ms=now - age_ms)
+    parts.read(klass=3, timestamp_ms=now + 60_000)  # of the future: as one of now
+    parts.read(klass=2)  # without a timestamp
+    waiting = render(parts)["tidegate_oldest_undelivered_seconds"]
+    assert waiting[series(**{"class": "critical"})] == pytest.approx(2, abs=2)  # the ring's head
+    batch = parts.dispatcher.take(1)
+    assert batch is not None
+    in_flight = render(parts)["tidegate_oldest_undelivered_seconds"]
+    assert in_flight[series(**{"class": "critical"})] == pytest.approx(7200, abs=1)  # the oldest of the batch
+    assert in_flight[series(**{"class": "bulk"})] == 0
+    parts.dispatcher.settle(batch)
+    while (rest := parts.dispatcher.take()) is not None:
+        parts.dispatcher.settle(rest)
+    figures = render(parts)
+    assert not any(figures["tidegate_oldest_undelivered_seconds"].values())
+
+    def bucket(klass: str, bound: str) -> float:
+        return figures["tidegate_delivery_seconds_bucket"][series(le=bound, **{"class": klass})]
+
+    assert [bucket("critical", bound) for bound in ("0.025", "2.5", "30.0", "3600.0", "+Inf")] == [0, 2, 3, 3, 4]
+    assert figures["tidegate_delivery_seconds_count"][series(**{"class": "critical"})] == 4
+    total = figures["tidegate_delivery_seconds_sum"][series(**{"class": "critical"})]
+    assert total == pytest.approx(7203.8, abs=4)
+    assert bucket("bulk", "2.5") == 1
+    assert figures["tidegate_delivery_seconds_count"][series(**{"class": "normal"})] == 0
+
+
+def test_what_is_given_up_has_no_age_of_delivery() -> None:
+    parts = Parts()
+    parts.read(timestamp_ms=1)
+    batch = parts.dispatcher.take()
+    assert batch is not None
+    parts.dispatcher.discard(batch)
+    figures = render(parts)
+    assert figures["tidegate_delivery_seconds_count"][series(**{"class": "critical"})] == 0
+    assert figures["tidegate_oldest_undelivered_seconds"][series(**{"class": "critical"})] == 0
 
 
 def test_topics_beyond_the_cap_are_other() -> None:

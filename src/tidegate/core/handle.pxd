@@ -1,6 +1,6 @@
 # Handle: one librdkafka consumer of the group and what it owns.
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from tidegate.core.intake cimport Intake
 from tidegate.core.lanes cimport tg_lane
@@ -29,6 +29,9 @@ cdef class Handle:
     cdef int64_t revoke_until_ns
     cdef int64_t awaiting_ns             # since when an assignment is waited for; 0: the last word was an assignment
     cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
+    cdef uint64_t assignments            # that began, empty ones too
+    cdef uint64_t revocations
+    cdef uint64_t losses
     cdef int32_t commit_err              # of the last commit that was answered
     cdef bint silent                     # a member without partitions is told nothing (KIP-848)
     cdef int64_t last_commit_until_ns    # until when the last commit is tried; 0: the end has not begun

@@ -217,6 +217,8 @@ cdef class Handle:
         lost = self.rk.assignment_lost(self.client)
         self.await_assignment(now_ns, lost)
         self._note_list(NOTE_LOST if lost else NOTE_REVOKED, list)
+        self.losses += lost
+        self.revocations += not lost
         for i in range(list.cnt):
             slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
             if slot is not NULL:
@@ -284,6 +286,7 @@ cdef class Handle:
         self._adopt(list, True)
         self._resume_assigned(list, now_ns)
         self._note_list(NOTE_ASSIGNED, list)
+        self.assignments += 1
         self.start.drop()
         self.rk.topic_partition_list_destroy(list)
         self.assigning = NULL

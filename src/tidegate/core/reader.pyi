@@ -85,6 +85,9 @@ class Reader:
     def uncommitted(self) -> bool:
         """The last commit that Kafka, or the client in its place, answered was a failure."""
     @property
+    def rebalances(self) -> dict[str, int]:
+        """How often partitions were assigned, revoked and lost, over both handles."""
+    @property
     def heartbeat_age(self) -> float:
         """Seconds since the thread began its last round."""
     @property

@@ -346,6 +346,16 @@ cdef class Reader:
         return self._first.commit_err != 0 or self._second.commit_err != 0
 
     @property
+    def rebalances(self) -> dict:
+        """How often partitions were assigned, revoked and lost, over both handles."""
+        cdef Handle other = self._second if self._two else None
+        return {
+            "assigned": self._first.assignments + (other.assignments if other is not None else 0),
+            "revoked": self._first.revocations + (other.revocations if other is not None else 0),
+            "lost": self._first.losses + (other.losses if other is not None else 0),
+        }
+
+    @property
     def heartbeat_age(self) -> float:
         """Seconds since the thread began its last round."""
         return (clock_ns() - tg_load_i64(&self._beat_ns)) / 1e9

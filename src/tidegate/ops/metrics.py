@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["counter", "gauge"]
 Series = tuple[tuple[str, ...], float]  # label values in the row's order, and the value
+Buckets = tuple[tuple[int, ...], float]  # records by bound, the last beyond all of them; and the sum of all values
 
 TARGET_STATES = ("open", "slow", "down")
 HOLDS = ("ring", "span", "halted", "budget", "app-down")
@@ -65,9 +66,12 @@ class Snapshot:
     lost: dict[str, int]  # topic → records that retention took before they were read
     partitions: list[tuple[str, int, int, int, int, int]]  # topic, partition, position, frontier, target, stored
     states: dict[int, tuple[int, int, int]]  # class → buffered records, buffered bytes, records in flight
+    oldest: tuple[float, ...]  # seconds, by class
+    delays: tuple[Buckets, ...]  # by class; bounds are core/delays.pyx's
     errors: tuple[int, ...]  # of conservation, by class
     room_bytes: tuple[int, ...]
     lanes: list[LaneState]
+    rebalances: dict[str, int]
     heartbeat_age: float
     stale: int
     refetched: int
@@ -98,9 +102,12 @@ class Sources:
             lost=self.ledger.lost(),
             partitions=self.ledger.partitions(),
             states=self.dispatcher.states(),
+            oldest=self.dispatcher.oldest(),
+            delays=self.dispatcher.delays.report(),
             errors=self.dispatcher.conservation(),
             room_bytes=tuple(max(0, rings.room(k)) * rings.chunk_bytes for k in range(len(CLASS_LABELS))),
             lanes=self.reader.lanes(),
+            rebalances=self.reader.rebalances,
             heartbeat_age=self.reader.heartbeat_age,
             stale=self.reader.stale,
             refetched=self.reader.refetched,
@@ -120,6 +127,17 @@ class Family:
     labels: tuple[str, ...]
     help: str
     read: Callable[[Snapshot], Iterable[Series]]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """One row of the other kind, in seconds: `read` gives label values and buckets. Its labels' values are our own."""
+
+    name: str
+    labels: tuple[str, ...]
+    help: str
+    read: Callable[[Snapshot], Iterable[tuple[tuple[str, ...], Buckets]]]
+    kind: Literal["histogram"] = "histogram"
 
 
 def _polled(now: Snapshot) -> Iterable[Series]:
@@ -195,7 +213,7 @@ def _of_delivery(figure: Callable[[Any], float]) -> Callable[[Snapshot], Iterabl
     return lambda now: _by_class(figure(one) for one in now.delivery.classes)
 
 
-TABLE: tuple[Family, ...] = (
+TABLE: tuple[Family | Histogram, ...] = (
     Family("tidegate_records_polled_total", "counter", ("topic", "class"), "Records read from Kafka.", _polled),
     Family(
         "tidegate_records_total",
@@ -220,6 +238,19 @@ TABLE: tuple[Family, ...] = (
         ("class",),
         "Bytes of the batches being sent or waiting for a retry.",
         _of_delivery(lambda one: one.bytes),
+    ),
+    Family(
+        "tidegate_oldest_undelivered_seconds",
+        "gauge",
+        ("class",),
+        "Age of the oldest record read and not yet settled, by its own timestamp; 0 where there is none.",
+        lambda now: _by_class(now.oldest),
+    ),
+    Histogram(
+        "tidegate_delivery_seconds",
+        ("class",),
+        "Age of records, by their own timestamps, when the target acknowledged them.",
+        lambda now: (((label,), one) for label, one in zip(CLASS_LABELS, now.delays, strict=True)),
     ),
     Family(
         "tidegate_memory_accounted_bytes",
@@ -346,6 +377,20 @@ TABLE: tuple[Family, ...] = (
         "What holding costs critical events: age of the oldest record that waits in a held topic which may carry them,"
         " so none waits longer there; 0 where it is not held, or nothing waits.",
         _by_topic(lambda lane: lane.head_age),
+    ),
+    Family(
+        "tidegate_rebalances_total",
+        "counter",
+        ("event",),
+        "Times that the group assigned partitions, revoked them (orderly) or declared them lost.",
+        lambda now: (((event,), n) for event, n in now.rebalances.items()),
+    ),
+    Family(
+        "tidegate_partitions_assigned",
+        "gauge",
+        (),
+        "Partitions that this member has now.",
+        lambda now: _one(len(now.partitions)),
     ),
     Family(
         "tidegate_partition_position",
