@@ -21,7 +21,7 @@ cdef class Batch:
     cdef readonly int64_t taken_ns       # monotonic time at which it left the ring
     cdef public uint32_t attempts
     cdef bint ended                      # settled or discarded
-    cdef int32_t *ages_ms                # by record: how old it was when it left the ring; -1: not known. NULL: none are
+    cdef int32_t *ages_ms                # by record: age when it left the ring; -1: not known. NULL: none is
     cdef tg_run *runs
     cdef uint32_t run_count
     cdef uint32_t run_room
