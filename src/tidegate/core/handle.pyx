@@ -1,18 +1,18 @@
-"""Handle: one consumer of the group, its rebalances, its stored offsets and its end.
+"""Handle: one consumer of the group, its rebalances and repairs.
 
 Rules proved for librdkafka that this file keeps: partition queues are forwarded to their lane before every assign
 (a revoke clears the forward without a word); start offsets are explicit; a revocation waits for what is in flight, two
 seconds at most, because librdkafka pauses every partition of the handle meanwhile; the last acknowledgements are
-stored before unassign; a pause outlives a revocation, so it is taken back at every assignment; each element of a
-stored list is checked; offsets are stored by this thread only, monotone, for live slots only, and committed by hand
-only where a slot begins (sweep).
+stored before unassign; a pause outlives a revocation, so it is taken back at every assignment.
 """
 
+from libc.stdint cimport int32_t
 from libc.stdio cimport snprintf
-from libc.string cimport strcmp
 
-from tidegate.core.atomic cimport tg_load_i64, tg_load_u64, tg_store_i32, tg_store_i64
-from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_LIVE, TG_SLOT_ORPHAN
+from tidegate.core.atomic cimport tg_load_u64, tg_store_i32, tg_store_i64
+from tidegate.core.client cimport RETRY_NS
+from tidegate.core.intake cimport Intake
+from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_ORPHAN
 from tidegate.core.mailbox cimport (
     NOTE_ASSIGNED,
     NOTE_ERROR,
@@ -22,40 +22,30 @@ from tidegate.core.mailbox cimport (
     NOTE_RESET,
     NOTE_REVOKED,
     TG_NOTE_TEXT,
+    Mailbox,
 )
 from tidegate.core.rdkafka cimport (
-    TG_RK_CONF_OK,
-    TG_RK_CONSUMER,
     TG_RK_ERR_ASSIGN_PARTITIONS,
-    TG_RK_ERR_ILLEGAL_GENERATION,
     TG_RK_ERR_NO_OFFSET,
     TG_RK_ERR_OK,
-    TG_RK_ERR_REBALANCE_IN_PROGRESS,
-    TG_RK_ERR_STALE_MEMBER_EPOCH,
     TG_RK_EVENT_ERROR,
     TG_RK_EVENT_FETCH,
     TG_RK_EVENT_LOG,
     TG_RK_EVENT_OFFSET_COMMIT,
     TG_RK_EVENT_REBALANCE,
     TG_RK_OFFSET_BEGINNING,
-    rd_kafka_conf_t,
-    rd_kafka_error_t,
     rd_kafka_topic_partition_t,
-    rdkafka,
 )
 from tidegate.core.start cimport Start
 
-from tidegate.errors import BrokerError, ConfigError, KafkaClientError
+from tidegate.errors import BrokerError
 
 cdef enum:
     SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
-    RETRY_NS = 200000000
-    LAST_COMMIT_NS = 4000000000  # a rebalance that is under way at the end is waited for so long: a heartbeat and more
-    COMMIT_AGAIN_NS = 50000000
     LOOK_MS = 2000               # topics made anew are noticed at least so often
 
 
-cdef class Handle:
+cdef class Handle(Commits):
     """One librdkafka consumer.
 
     Args:
@@ -65,37 +55,19 @@ cdef class Handle:
         find_ends: note each partition's end at assignment (for --until-end).
 
     Raises:
-        ConfigError: librdkafka refuses a property.
-        BrokerError: the client cannot be created or cannot subscribe.
+        ConfigError, KafkaClientError: as Client.
+        BrokerError: it cannot subscribe.
     """
 
     def __init__(self, int number, dict properties, topics, Intake intake not None, Mailbox mailbox not None, *,
                  str start, bint find_ends, int wake_fd):
-        cdef rd_kafka_conf_t *conf
         cdef rd_kafka_topic_partition_list_t *subscription
-        cdef char words[512]
         cdef int32_t err
-        self.rk = rdkafka()
-        self.number, self.intake, self.ledger, self.mailbox = number, intake, intake.ledger, mailbox
-        self.find_ends, self.wake_fd = find_ends, wake_fd
+        super().__init__(number, properties, intake, mailbox, wake_fd)
+        self.find_ends = find_ends
         self.silent = properties.get("group.protocol") == "consumer"
         self.start = Start(intake, mailbox, number, start=start, find_ends=find_ends)
         self.look_every_ns = min(LOOK_MS, int(properties.get("topic.metadata.refresh.interval.ms", LOOK_MS))) * 1000000
-        conf = self.rk.conf_new()
-        for name, value in properties.items():
-            if self.rk.conf_set(conf, name.encode(), str(value).encode(), words, sizeof(words)) != TG_RK_CONF_OK:
-                self.rk.conf_destroy(conf)
-                raise ConfigError(f"Kafka property {name}: {words.decode('utf-8', 'replace')}")
-        self.rk.conf_set_events(conf, TG_RK_EVENT_REBALANCE | TG_RK_EVENT_ERROR | TG_RK_EVENT_LOG
-                                | TG_RK_EVENT_OFFSET_COMMIT)
-        self.client = self.rk.new_(TG_RK_CONSUMER, conf, words, sizeof(words))
-        if self.client is NULL:
-            self.rk.conf_destroy(conf)
-            raise KafkaClientError(words.decode("utf-8", "replace"))
-        self.rk.poll_set_consumer(self.client)
-        self.queue = self.rk.queue_get_consumer(self.client)
-        self.rk.set_log_queue(self.client, self.queue)
-        self.rk.queue_io_event_enable(self.queue, wake_fd, b"\1\0\0\0\0\0\0\0", 8)
         subscription = self.rk.topic_partition_list_new(len(topics))
         for topic in topics:
             self.rk.topic_partition_list_add(subscription, topic.encode(), -1)
@@ -171,21 +143,6 @@ cdef class Handle:
             self.mailbox.put(NOTE_FATAL, 0, 0, b"a message reached the consumer queue beside its lane")
             self.failed = True
 
-    cdef void _note_list(self, int kind, rd_kafka_topic_partition_list_t *list) noexcept nogil:
-        """Says which partitions, as far as a note has room."""
-        cdef char words[TG_NOTE_TEXT]
-        cdef int at = 0, i
-        words[0] = 0
-        for i in range(list.cnt):
-            if i and strcmp(list.elems[i].topic, list.elems[i - 1].topic) == 0:
-                at += snprintf(words + at, sizeof(words) - at, b",%d", list.elems[i].partition)
-            else:
-                at += snprintf(words + at, sizeof(words) - at, b" %s/%d" if i else b"%s/%d", list.elems[i].topic,
-                               list.elems[i].partition)
-            if at >= <int>sizeof(words) - 16:
-                break
-        self.mailbox.put(kind, list.cnt, 0, words)
-
     cdef void await_assignment(self, int64_t now_ns, bint afresh) noexcept nogil:
         """A wait for an assignment begins, by joining (`afresh`: anew, after a loss, as well) or by a revocation.
 
@@ -229,45 +186,9 @@ cdef class Handle:
         self.revoking = self.rk.topic_partition_list_copy(list)
         self.revoke_until_ns = 0 if lost else now_ns + SETTLE_NS
 
-    cdef tg_slot *_slot(self, const char *topic, int32_t partition, tg_lane **lane) noexcept nogil:
-        """The slot that a partition of this handle has now, and its lane; NULL: none."""
-        cdef int i
-        lane[0] = NULL
-        for i in range(self.intake.lane_count):
-            lane[0] = self.intake.lanes[i]
-            if lane[0].handle == self.number and strcmp(self.ledger.lanes[lane[0].number].topic, topic) == 0:
-                return lane[0].slots[partition] if partition < lane[0].slot_room else NULL
-        return NULL
-
     cdef bint changing(self) noexcept nogil:
         """An assignment or a revocation is under way."""
         return self.assigning is not NULL or self.revoking is not NULL
-
-    cdef bint _incremental(self) noexcept nogil:
-        return strcmp(self.rk.rebalance_protocol(self.client), b"COOPERATIVE") == 0
-
-    cdef void _adopt(self, rd_kafka_topic_partition_list_t *list, bint add) noexcept nogil:
-        """Tells librdkafka, in the manner of its rebalance protocol."""
-        cdef rd_kafka_error_t *error = NULL
-        cdef int32_t err = 0
-        if self._incremental():
-            error = self.rk.incremental_assign(self.client, list) if add else (
-                self.rk.incremental_unassign(self.client, list))
-            if error is not NULL:
-                self.mailbox.put(NOTE_ERROR, 0, 0, self.rk.error_string(error))
-                self.rk.error_destroy(error)
-        else:
-            err = self.rk.assign(self.client, list if add else NULL)
-            if err:
-                self.mailbox.put(NOTE_ERROR, err, 0, self.rk.err2str(err))
-
-    cdef void _forward(self, tg_lane *lane, const char *topic, int32_t partition) noexcept nogil:
-        cdef rd_kafka_queue_t *queue = self.rk.queue_get_partition(self.client, topic, partition)
-        if lane.queue is NULL:
-            lane.queue = self.rk.queue_new(self.client)
-            self.rk.queue_io_event_enable(lane.queue, self.wake_fd, b"\1\0\0\0\0\0\0\0", 8)
-        self.rk.queue_forward(queue, lane.queue)
-        self.rk.queue_destroy(queue)
 
     cdef void _assign(self, int64_t now_ns) noexcept nogil:
         """Asks for the start offsets, and assigns when they are known; asks again a little later where it has to."""
@@ -417,142 +338,13 @@ cdef class Handle:
         if list is not broken:
             self.rk.topic_partition_list_destroy(list)
 
-    cdef rd_kafka_topic_partition_list_t *_owned(self) noexcept nogil:
-        """Every partition that this handle has. The caller frees the list."""
-        cdef rd_kafka_topic_partition_list_t *list = self.rk.topic_partition_list_new(16)
-        cdef tg_lane *lane
-        cdef int i, p
-        for i in range(self.intake.lane_count):
-            lane = self.intake.lanes[i]
-            for p in range(lane.slot_room if lane.handle == self.number else 0):
-                if lane.slots[p] is not NULL:
-                    self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
-        return list
-
-    # --- pausing ----------------------------------------------------------------------------------
-
-    cdef void pause(self, tg_lane *lane, bint on, int64_t now_ns) noexcept nogil:
-        """Pauses or resumes every partition of a lane. `lane.paused` says what came of it.
-
-        Only here, in the thread that reads: librdkafka goes back to what was last handed out, and a read in between
-        would make that too early or too late. What stands in the carry was handed out, and stays."""
-        cdef rd_kafka_topic_partition_list_t *list = self.rk.topic_partition_list_new(16)
-        cdef int32_t err = 0
-        cdef int p, list_cnt
-        cdef size_t before
-        if lane.slots is not NULL:
-            for p in range(lane.slot_room):
-                if lane.slots[p] is not NULL:
-                    self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
-        list_cnt = list.cnt
-        if list_cnt:
-            if on:
-                before = self.rk.queue_length(lane.queue)
-                err = self.rk.pause_partitions(self.client, list)
-                self.intake.shed(lane)
-                lane.purged += before - min(before, self.rk.queue_length(lane.queue))
-            else:
-                err = self.rk.resume_partitions(self.client, list)
-            for p in range(list.cnt):
-                err = err if err else list.elems[p].err
-        self.rk.topic_partition_list_destroy(list)
-        if err:
-            self.mailbox.put(NOTE_ERROR, err, 0, self.rk.err2str(err))
-        if on and not list_cnt or err and not on:  # a partition that stayed paused would be silent for good
-            lane.pause_after_ns = now_ns + RETRY_NS
-            if not on and not lane.paused:  # it came back paused: see _resume_assigned
-                lane.paused_since_ns = now_ns
-                tg_store_i32(&lane.paused, 1)
-            return
-        if on:
-            lane.pauses += 1
-            lane.paused_since_ns = now_ns
-        elif lane.paused:
-            lane.paused_ns += now_ns - lane.paused_since_ns
-        tg_store_i32(&lane.paused, on)
-
-    cdef void _resume_assigned(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil:
-        """A partition that was paused when it was taken away comes back paused, without a word. All of its lane is
-        resumed, and paused anew in the next round if the order still stands."""
-        cdef tg_lane *lane = NULL
-        cdef tg_lane *last = NULL
-        cdef int i
-        for i in range(list.cnt):
-            self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
-            if lane is not NULL and lane is not last and lane.pauses:
-                self.pause(lane, False, now_ns)
-            last = lane
-
-    # --- offsets ----------------------------------------------------------------------------------
-
-    cdef void sweep(self) noexcept nogil:
-        """Gives librdkafka the frontiers that moved; its auto-commit takes them to the group.
-
-        A slot that begins elsewhere than the group has committed is committed once by order, while its partition is
-        ours and by this thread: librdkafka keeps the highest offset that it committed, and would let a log that was
-        replaced wait until it is as long as the old one; and a start at the end is nowhere until it is committed."""
-        cdef rd_kafka_topic_partition_list_t *list = NULL
-        cdef rd_kafka_topic_partition_list_t *anew = NULL
-        cdef tg_lane *lane
-        cdef tg_slot *slot
-        cdef int64_t frontier
-        cdef int i, p
-        for i in range(self.intake.lane_count):
-            lane = self.intake.lanes[i]
-            if lane.handle != self.number:
-                continue
-            for p in range(lane.slot_room):
-                slot = lane.slots[p]
-                if slot is NULL or slot.state not in (TG_SLOT_LIVE, TG_SLOT_CLOSING) or slot.log != lane.log_number:
-                    continue
-                if slot.state == TG_SLOT_LIVE:
-                    self.ledger.sweep_end(slot)
-                frontier = tg_load_i64(&slot.frontier)
-                if frontier > slot.stored:
-                    if list is NULL:
-                        list = self.rk.topic_partition_list_new(16)
-                    self.rk.topic_partition_list_add(
-                        list, self.ledger.lanes[lane.number].topic, p).offset = frontier
-                if slot.anew == 1 and frontier >= 0:
-                    slot.anew = 2
-                    if anew is NULL:
-                        anew = self.rk.topic_partition_list_new(16)
-                    self.rk.topic_partition_list_add(
-                        anew, self.ledger.lanes[lane.number].topic, p).offset = frontier
-        if list is not NULL:
-            self.rk.offsets_store(self.client, list)  # the overall answer hides single failures
-            for i in range(list.cnt):
-                slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
-                if slot is not NULL and list.elems[i].err == TG_RK_ERR_OK:
-                    slot.stored = list.elems[i].offset
-            self.rk.topic_partition_list_destroy(list)
-        if anew is not NULL:
-            self.rk.commit_queue(self.client, anew, self.queue, NULL, NULL)
-            self.rk.topic_partition_list_destroy(anew)
-
-    cdef void _answered(self, rd_kafka_event_t *event) noexcept nogil:
-        """A commit was answered. Starts among it that failed are committed again with the next sweep."""
-        cdef rd_kafka_topic_partition_list_t *list = self.rk.event_topic_partition_list(event)
-        cdef int32_t err = self.rk.event_error(event)
-        cdef tg_lane *lane
-        cdef tg_slot *slot
-        cdef int i
-        for i in range(list.cnt if list is not NULL else 0):
-            slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
-            if slot is not NULL and slot.anew == 2:
-                slot.anew = 1 if err or list.elems[i].err else 0
-                if slot.anew == 0:
-                    lane.begun[slot.partition] = slot.log + 1
-
     # --- the end ----------------------------------------------------------------------------------
 
     cdef void begin_close(self, int64_t now_ns) noexcept nogil:
         """Commits and leaves the group; `closed` becomes true while the reader goes on serving."""
         if self.last_commit_until_ns == 0:
-            self.last_commit_until_ns = now_ns + LAST_COMMIT_NS
-            self.last_commit_ns = now_ns
             self._decline()
-            self.sweep()
+            self._begin_end(now_ns)
 
     cdef void _decline(self) noexcept nogil:
         """Answers an assignment that nobody will read any more, or librdkafka would wait for the answer, and not close,
@@ -565,39 +357,6 @@ cdef class Handle:
         nothing = self.rk.topic_partition_list_new(0)
         self._adopt(nothing, True)
         self.rk.topic_partition_list_destroy(nothing)
-
-    cdef void _end(self, int64_t now_ns) noexcept nogil:
-        """The last commit, tried until Kafka takes it; then the close.
-
-        librdkafka commits at the close as well, once. With the classic protocol a join may be under way: Kafka answers
-        what comes behind it on the connection when the join is over, so the commit carries the generation before and
-        is refused, and a member that closes takes no new one.
-        """
-        if now_ns >= self.last_commit_until_ns:
-            self._close()
-        elif self.last_commit_ns and now_ns >= self.last_commit_ns:
-            self.last_commit_ns = 0  # until it is answered
-            self.rk.commit_queue(self.client, NULL, self.queue, NULL, self.client)
-
-    cdef bint _try_again(self, int32_t err, int64_t now_ns) noexcept nogil:
-        """What became of the last commit: whether it is worth another try. If not, the handle closes."""
-        if err in (TG_RK_ERR_ILLEGAL_GENERATION, TG_RK_ERR_REBALANCE_IN_PROGRESS, TG_RK_ERR_STALE_MEMBER_EPOCH):
-            if now_ns + COMMIT_AGAIN_NS < self.last_commit_until_ns:
-                self.last_commit_ns = now_ns + COMMIT_AGAIN_NS
-                return True
-        self._close()
-        return False
-
-    cdef void _close(self) noexcept nogil:
-        cdef rd_kafka_error_t *error
-        if self.closing:
-            return
-        self.closing = True
-        error = self.rk.consumer_close_queue(self.client, self.queue)
-        if error is not NULL:
-            self.mailbox.put(NOTE_ERROR, 0, 0, self.rk.error_string(error))
-            self.rk.error_destroy(error)
-            self.closed = True
 
     cdef void destroy(self) noexcept nogil:
         """Ends the client. Every message, list and lane queue of it must be gone, or librdkafka hangs."""
