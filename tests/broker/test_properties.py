@@ -38,6 +38,7 @@ def test_the_defaults_are_the_decided_ones() -> None:
         "isolation.level": "read_committed",
         "partition.assignment.strategy": "cooperative-sticky",
         "session.timeout.ms": "45000",
+        "heartbeat.interval.ms": "1000",
         "max.poll.interval.ms": "300000",
         "enable.partition.eof": "true",
         "auto.offset.reset": "error",

@@ -60,6 +60,8 @@ def consumer_properties(settings: Settings, lanes: int) -> dict[str, str]:
         # With the consumer protocol both are the broker's, and librdkafka refuses to start with them.
         properties["partition.assignment.strategy"] = "cooperative-sticky"
         properties["session.timeout.ms"] = str(SESSION_TIMEOUT_MS)
+        # A member learns by it that the group rebalances: partitions stand still for as long. 3000 is the default.
+        properties["heartbeat.interval.ms"] = "1000"
     properties |= _fetch_limits(settings.budget.prefetch, given)
     return properties | given
 
