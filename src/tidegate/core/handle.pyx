@@ -25,6 +25,7 @@ from tidegate.core.mailbox cimport (
     Mailbox,
 )
 from tidegate.core.rdkafka cimport (
+    TG_RK_ERR_ALL_BROKERS_DOWN,
     TG_RK_ERR_ASSIGN_PARTITIONS,
     TG_RK_ERR_NO_OFFSET,
     TG_RK_ERR_OK,
@@ -126,6 +127,8 @@ cdef class Handle(Commits):
                 self.failed = True
             else:
                 self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
+                if self.rk.event_error(event) == TG_RK_ERR_ALL_BROKERS_DOWN and self.last_commit_until_ns:
+                    self._close()  # nobody is there to take the last commit
         elif kind == TG_RK_EVENT_OFFSET_COMMIT:
             self._answered(event)
             err = self.rk.event_error(event)
