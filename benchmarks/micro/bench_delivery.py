@@ -61,6 +61,7 @@ class ReadySource:
 
     def __init__(self, total: int, records: int, record_bytes: int) -> None:
         self.draining = False
+        self.batch_records = records
         self._left = total
         self._records = records
         self._body = (b'{"e":"' + b"x" * (record_bytes - 9) + b'"}\n') * records
