@@ -47,7 +47,8 @@ from tidegate.ops.http import listen
 from tidegate.ops.logs import flush
 from tidegate.ops.metrics import Sources
 from tidegate.ops.server import OpsServer
-from tidegate.pressure.limiter import Adaptive, Limiter
+from tidegate.pressure.adaptive import Adaptive
+from tidegate.pressure.limiter import Limiter
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
 from tidegate.summary import summary

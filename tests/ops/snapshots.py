@@ -13,7 +13,7 @@ from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.ops.metrics import Snapshot, Sources
-from tidegate.pressure.limiter import Adaptive
+from tidegate.pressure.adaptive import Adaptive
 from tidegate.sinks.base import open_sink
 
 

@@ -53,7 +53,7 @@ class Simulation:
 
     Attributes:
         waits: (arrival, seconds until it was acknowledged) of each critical record.
-        work: (time, worker seconds) that ended then.
+        work: (time, worker seconds, records) of each batch that was worked off.
         trace: (time, batches being sent, batch size) at each send.
     """
 
@@ -73,6 +73,7 @@ class Simulation:
         self.work: list[tuple[float, float, int]] = []
         self.trace: list[tuple[float, int, int]] = []
         self.taken = self.settled = self.refused = 0
+        self.in_hand: set[Batch] = set()
         self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._number = count()
 
@@ -99,6 +100,7 @@ class Simulation:
         while self.pacing.free(self.now) > 0 and (batch := self._next()) is not None:
             batch.began, batch.epoch = self.now, self.pacing.begin()
             batch.attempts += 1
+            self.in_hand.add(batch)
             batch.generation = self.limiter.begin(batch.critical, batch.records, self.now)
             self.trace.append((self.now, self.pacing.sending, batch.records))
             self.at(self.now + self.target.network(self.now) / 2, self._receive, batch)
@@ -124,6 +126,7 @@ class Simulation:
 
     def _answered(self, batch: Batch, outcome: Outcome) -> None:
         answer = {Kind.ACK: Answer.DONE, Kind.SLOW: Answer.OVERLOAD}.get(outcome.kind, Answer.NOTHING)
+        self.in_hand.remove(batch)
         seconds = self.now - batch.began
         self.limiter.end(batch.critical, batch.records, batch.generation, seconds, self.now, answer)
         change = self.pacing.end(batch.epoch, outcome, self.now)

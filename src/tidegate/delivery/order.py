@@ -1,8 +1,9 @@
 """Who gets a free slot.
 
 Usually: a critical retry that is due, critical from the ring, a due retry of the others (oldest due first), and what
-the dispatcher finds next, each as far as the limiter admits it; but every 20th slot is the others' while a retry of theirs is due, so that they trickle, as
-they do in the dispatcher. While the target is down: the next probe.
+the dispatcher finds next, each as far as the limiter admits it; but every 20th slot is the others' while a retry of
+theirs is due, so that they trickle, as they do in the dispatcher. While the target is down: the next probe, which the
+limiter is not asked about.
 """
 
 from __future__ import annotations

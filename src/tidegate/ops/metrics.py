@@ -337,8 +337,8 @@ TABLE: tuple[Family, ...] = (
         "tidegate_limiter_limit_records",
         "gauge",
         (),
-        "Records of high, normal and bulk that the target may work on at once, by TIDEGATE_LIMITER=adaptive, as the rest"
-        " of these; with critical a quarter more.",
+        "Records of high, normal and bulk that the target may work on at once, with critical a quarter more. This and"
+        " the next are there with TIDEGATE_LIMITER=adaptive.",
         _of_limiter(lambda one: one.limit_records),
     ),
     Family(
@@ -359,7 +359,7 @@ TABLE: tuple[Family, ...] = (
         "tidegate_limiter_congestions_total",
         "counter",
         ("reason",),
-        "Times that the limit was lowered: overload (429, 503 or a timeout) or slow (round trips).",
+        "Times that the limits were lowered: overload (429, 503 or a timeout) or slow (round trips).",
         _congestions,
     ),
     Family(

@@ -1,4 +1,4 @@
-"""How long a batch takes: ``a + b·records``, fitted to what was seen, so that a large batch is not taken for a slow target.
+"""How long a batch takes: ``a + b·records``, so that a batch that is merely large is not taken for a slow target.
 
 The slope `b` is fitted within windows only (a fixed-effects regression): in one window every batch meets about the same
 queue, whatever its own size, while from window to window the queue changes with the limit, and would be mistaken for
@@ -88,8 +88,13 @@ class ServiceTime:
         for sums in self._sums:
             sums.clear()
 
-    def close(self) -> Window:
-        """Ends the window, of one batch at least, and fits anew."""
+    def close(self, least: float = inf) -> Window:
+        """Ends the window, of one batch at least, and fits anew.
+
+        Args:
+            least: seconds per record, everything included, that were enough in the last minute: what is taken for b
+                while it is uncertain, or the queue of the moment would become its price.
+        """
         count = self.count
         n, t = sum(sums.n for sums in self._sums) / count, self.seconds / count
         nn, nt, tt = map(sum, zip(*(sums.deviations() for sums in self._sums), strict=True))
@@ -101,17 +106,17 @@ class ServiceTime:
         self._usual += _SMOOTHING * (min(variance, _OUTLIER * self._usual) - self._usual)
         self._nn = self._nn * FADE + nn / weighed_by
         self._nt = self._nt * FADE + nt / weighed_by
-        self._fit(t / n)
+        self._fit(t / n, least)
         self.drop()
         return Window(count, n, t, sqrt(variance / count))
 
-    def _fit(self, most: float) -> None:
+    def _fit(self, most: float, least: float) -> None:
         slope, error = most, inf
         if self._nn > 0.0:
             slope, error = min(max(0.0, self._nt / self._nn), most), 1.0 / sqrt(self._nn)
         self.per_record_most = min(most, slope + error)
         self.certain = error <= CERTAIN * self.per_record_most
-        self.per_record = slope if self.certain else self.per_record_most
+        self.per_record = slope if self.certain else min(self.per_record_most, least)
 
 
 class Baseline:
@@ -139,6 +144,10 @@ class Baseline:
         """The least a in seconds, 0 or more, and when it was seen last; None: nothing is kept."""
         least = min(((_fixed(entry, per_record), -entry[0]) for entry in self._windows), default=None)
         return None if least is None else (max(0.0, least[0]), -least[1])
+
+    def least_share(self) -> float:
+        """The least seconds per record, everything included; infinite where nothing is kept."""
+        return min((seconds / records for _, records, seconds in self._windows), default=inf)
 
     def clear(self) -> None:
         """Forgets all."""

@@ -1,11 +1,12 @@
 """Whether the target may be given anything now: a small state machine over its answers. Pure; time is passed in.
 
-It owns the target's health: its state, the waits, and how many sends a target is worth that was down or asked for fewer.
-How many records a target that is well can work on at once is `tidegate.pressure.limiter`'s. With one that adapts,
-`yields` is False: 429 and 503 then only make it wait here, and shrink the limit there.
+It owns the target's health: its state, the waits, and how many sends a target is worth that was down or asked for
+fewer. How many records a target that is well can work on is `tidegate.pressure`'s; with a limiter that adapts, `yields`
+is False: 429 and 503 then only make everyone wait here, and lower the limit there.
 
     OPEN   up to `limit` sends at once. The limit is the ceiling, or doubles per success on the way back from DOWN.
-    SLOW   after 429 or 503: nothing until the wait is over; the limit halves (`yields`), then grows by one per `limit` successes.
+    SLOW   after 429 or 503: nothing until the wait is over. `yields`: the limit halves, and grows by one per `limit`
+           successes.
     DOWN   the target fails whatever it is given: one probe at a time, 100 ms to 5 s apart.
 
     OPEN ──429, 503──► SLOW ──back at the ceiling, and calm──► OPEN
