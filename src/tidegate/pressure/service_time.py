@@ -99,7 +99,7 @@ class ServiceTime:
         n, t = sum(sums.n for sums in self._sums) / count, self.seconds / count
         nn, nt, tt = map(sum, zip(*(sums.deviations() for sums in self._sums), strict=True))
         left = max(0.0, tt - nt * nt / nn) if nn > 0.0 else tt
-        variance = max(left / max(1, count - 3), (_LEAST_NOISE * t) ** 2)
+        variance = max(left / max(1, count - 3), (_LEAST_NOISE * t) ** 2, 1e-12)
         if not self._usual:
             self._usual = variance
         weighed_by = variance if variance > _OUTLIER * self._usual else self._usual
