@@ -83,7 +83,9 @@ class Gradient2(_Requests):
 
     def update(self, seconds: float, at_once: int, dropped: bool) -> None:
         self._seen += 1
-        self._long += (seconds - self._long) / min(self._seen, 10) if self._seen <= 10 else 2 / 601 * (seconds - self._long)
+        self._long += (
+            (seconds - self._long) / min(self._seen, 10) if self._seen <= 10 else 2 / 601 * (seconds - self._long)
+        )
         if self._long / seconds > 2:
             self._long *= 0.95
         if at_once < self.limit / 2:

@@ -237,7 +237,7 @@ def test_a_batch_takes_an_eighth_of_a_quarter_second(per_record: float, records:
 def test_a_batch_whose_fixed_cost_is_larger_takes_as_long() -> None:
     driver = Driver()
     driver.serve(30.0, 0.1, per_record=0.001)
-    assert driver.limiter.figures().batch_records == pytest.approx(100, rel=0.25)
+    assert 50 <= driver.limiter.figures().batch_records <= 125  # 31 ms would be 31
 
 
 def test_fixed_sets_no_limit() -> None:

@@ -48,7 +48,7 @@ def test_workers_are_busy_and_critical_waits_for_little(count: int, concurrency:
     sim = simulated(Target(workers=workers(count), spread=spread), 40, concurrency=concurrency)
     assert sim.utilisation(5, 40, count) >= 0.97
     # Of times that are exponential the hundredth is 4.6 times the mean, and one worker's line is all before the order.
-    assert sim.p99_ms(5) <= (250 if spread else 150)
+    assert sim.p99_ms(5) <= (300 if spread else 150)
     assert sim.p99_ms(0, 5) <= (400 if spread else 250)  # while the limit is being found
 
 

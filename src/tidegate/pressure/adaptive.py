@@ -207,6 +207,8 @@ class Adaptive:
             self._baseline.add(window, per_record, now)
             self._end_probe(now)
         elif excess > tolerance and self._batches > 1.0:
+            if excess > expected + share:  # beyond what a queue of ours makes of one window
+                self._service.forget()
             self._cut(now)
         else:
             if excess > tolerance:  # with one batch in hand: it is no queue of ours

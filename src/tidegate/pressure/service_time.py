@@ -88,6 +88,10 @@ class ServiceTime:
         for sums in self._sums:
             sums.clear()
 
+    def forget(self) -> None:
+        """What was fitted no longer holds: the next window's price is everything divided by the records."""
+        self._nn = self._nt = self._usual = 0.0
+
     def close(self, least: float = inf) -> Window:
         """Ends the window, of one batch at least, and fits anew.
 

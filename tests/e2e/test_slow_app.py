@@ -1,0 +1,40 @@
+"""A slow app under a bulk backlog: an order waits for little, because little was given to the app before it."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from harness import produce
+from harness.fixtures import Scenes
+from harness.scene import Broker, Scene
+
+BACKLOG, ORDERS = 40_000, 20
+
+
+def order_waits(scene: Scene, limiter: str) -> list[float]:
+    """Seconds from the append of an order to the end of the app's work on it, while bulk waits for the same app."""
+    events = list(produce.shop_events(BACKLOG, scene.partitions))
+    scene.send(event for event in events if event.type != "purchase")
+    orders = [event for event in events if event.type == "purchase"][:ORDERS]
+    scene.app.mode(ms_per_event=0.8, workers=4)
+    sent = []
+    with scene.sidecar(limiter=limiter) as sidecar:
+        scene.wait_events(sidecar, 5000)
+        for order in orders:
+            scene.send([order])
+            sent.append(time.time_ns())
+            time.sleep(0.05)
+        behind = BACKLOG * 0.97 - scene.app.stats()["distinct"]
+        assert behind > 2000, "the backlog has to last longer than the orders"
+        scene.wait_events(sidecar, int(BACKLOG * 0.9))
+    done = [r.done_ns for r in scene.app.requests() if r.klass == "critical" and r.acknowledged for _ in r.ids]
+    assert len(done) == ORDERS
+    return [(end - begin) / 1e9 for begin, end in zip(sent, sorted(done), strict=True)]
+
+
+def test_orders_beside_a_backlog(embedded: Broker, scenes: Scenes) -> None:
+    waits = {name: order_waits(scenes(embedded, name=name), name) for name in ("adaptive", "fixed")}
+    adaptive, fixed = (statistics.median(waits[name]) for name in ("adaptive", "fixed"))
+    assert adaptive * 3 < fixed, waits
+    assert adaptive < 0.25, waits
