@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tidegate.pressure.adaptive import CUT, FIRST_BATCH_RECORDS, WINDOW_SECONDS, Adaptive
+from tidegate.pressure.adaptive import CUT, FIRST_BATCH_RECORDS, FIRST_WINDOW_SECONDS, WINDOW_SECONDS, Adaptive
 from tidegate.pressure.limiter import Answer, Fixed
 
 CONCURRENCY, MOST = 8, 500
@@ -165,7 +165,7 @@ def test_it_starts_with_one_small_batch_and_doubles() -> None:
     limits = [driver.limiter.figures().limit_records / driver.limiter.figures().batch_records]
     assert driver.limiter.batch_records == FIRST_BATCH_RECORDS
     for _ in range(6):
-        driver.serve(0.1, 0.001)
+        driver.serve(FIRST_WINDOW_SECONDS, 0.001)
         limits.append(driver.limiter.figures().limit_records / driver.limiter.figures().batch_records)
     assert limits[:4] == [1, 2, 4, 8]
     assert driver.limiter.figures().limit_records == FULL

@@ -1,7 +1,8 @@
 """How many records the target may have in hand at once, and how many one batch may have. Pure; time is passed in.
 
 The limit is a number of full batches. It starts at one, doubles per window until the first congestion, then grows by
-one per window and shrinks by a tenth (Chiu and Jain 1989); a window is the mean round trip, 100 ms at least.
+one per window and shrinks by a tenth (Chiu and Jain 1989); a window is the mean round trip, 100 ms at least, 20 ms
+while it doubles.
 
     congestion   round trips are longer than they should be by more than a tolerance
     growth       the limit was reached, and they exceed by less than half of the tolerance
@@ -26,6 +27,7 @@ from tidegate.pressure.service_time import Baseline, ServiceTime, Window
 UNLIMITED = 1 << 30
 FIRST_BATCH_RECORDS = 8  # 500 after three windows at a fast target, and soon back from a slow one
 WINDOW_SECONDS = 0.1
+FIRST_WINDOW_SECONDS = 0.02  # while doubling: a fast target waits for it
 SAMPLES = 10  # of a window, unless it is older than
 PATIENCE_SECONDS = 1.0
 CUT = 0.9
@@ -134,7 +136,8 @@ class Adaptive:
             service = self._service
             service.add(critical, records, seconds)
             age = now - self._window_at
-            if age >= WINDOW_SECONDS and age * service.count >= service.seconds:
+            least = FIRST_WINDOW_SECONDS if self._starting else WINDOW_SECONDS
+            if age >= least and age * service.count >= service.seconds:
                 needed = min(SAMPLES, self._batches) if self._starting or self._before_probe is not None else SAMPLES
                 if service.count >= needed or age >= PATIENCE_SECONDS:
                     self._close(now)
