@@ -93,19 +93,27 @@ def test_the_window_that_is_dropped_never_was() -> None:
     service.add(False, 1, 99.0)
     service.drop()
     service.add(False, 20, 0.03)
-    assert service.close() == Window(1, 20, 0.03, pytest.approx(0.0015))
+    assert service.close()[:3] == (1, 20, 0.03)
 
 
-def test_the_least_is_of_the_last_minute() -> None:
+def test_what_is_expected_is_the_least_of_the_last_minute() -> None:
     baseline = Baseline(60.0)
-    assert baseline.least(0.001) is None
+    assert baseline.expected(10, 0.001, 0.001) is None
     for at, seconds in ((0.0, 0.015), (0.5, 0.012), (30.0, 0.02), (60.4, 0.03)):
         baseline.add(Window(10, 10, seconds, 0.0), 0.001, at)
-    assert baseline.least(0.001) == (pytest.approx(0.002), 0.5)
-    assert baseline.least(0.0) == (pytest.approx(0.012), 0.5)  # kept as means, the slope is of now
+    assert baseline.expected(10, 0.001, 0.001) == (pytest.approx(0.012), 0.5)
     assert baseline.least_share() == pytest.approx(0.0012)
     baseline.add(Window(10, 10, 0.03, 0.0), 0.001, 61.0)
-    assert baseline.least(0.001) == (pytest.approx(0.01), 30.0)
-    assert baseline.least(1.0)[0] == 0.0  # type: ignore[index]
+    assert baseline.expected(10, 0.001, 0.001) == (pytest.approx(0.02), 30.0)
     baseline.clear()
-    assert baseline.least(0.001) is None
+    assert baseline.expected(10, 0.001, 0.001) is None
+
+
+def test_an_uncertain_price_makes_what_is_expected_longer() -> None:
+    baseline = Baseline(60.0)
+    baseline.add(Window(10, 10, 0.02, 0.0), 0.001, 0.0)
+    assert baseline.expected(20, 0.0005, 0.002) == (pytest.approx(0.04), 0.0)
+    assert baseline.expected(4, 0.0005, 0.002) == (pytest.approx(0.017), 0.0)
+    baseline.add(Window(10, 10, 0.02, 0.005), 0.001, 1.0)  # no less, with its error
+    assert baseline.expected(10, 0.001, 0.001) == (pytest.approx(0.02), 0.0)
+    assert baseline.expected(1, 1.0, 1.0)[0] == 0.0  # type: ignore[index]  # never below nothing

@@ -46,7 +46,7 @@ def fixed(target: Target, seconds: float, critical: float = 20.0) -> Simulation:
 def test_workers_are_busy_and_critical_waits_for_little(count: int, concurrency: int, spread: float) -> None:
     """pressure.md's app, 0.8 ms per record, with a bulk queue that never ends."""
     sim = simulated(Target(workers=workers(count), spread=spread), 40, concurrency=concurrency)
-    assert sim.utilisation(5, 40, count) >= 0.97
+    assert sim.utilisation(5, 40, count) >= (0.92 if spread else 0.97)
     # Of times that are exponential the hundredth is 4.6 times the mean, and one worker's line is all before the order.
     assert sim.p99_ms(5) <= (300 if spread else 150)
     assert sim.p99_ms(0, 5) <= (400 if spread else 250)  # while the limit is being found

@@ -2,7 +2,7 @@
 
 The limit is a number of full batches. It starts at one, doubles per window until the first congestion, then grows by
 one per window and shrinks by a tenth (Chiu and Jain 1989); a window is the mean round trip, 100 ms at least, 20 ms
-while it doubles.
+while it doubles for a fast target.
 
     congestion   round trips are longer than they should be by more than a tolerance
     growth       the limit was reached, and they exceed by less than half of the tolerance
@@ -22,12 +22,13 @@ from math import ceil
 from random import Random
 
 from tidegate.pressure.limiter import Answer, Figures
-from tidegate.pressure.service_time import Baseline, ServiceTime, Window
+from tidegate.pressure.service_time import Baseline, ServiceTime
 
 UNLIMITED = 1 << 30
 FIRST_BATCH_RECORDS = 8  # 500 after three windows at a fast target, and soon back from a slow one
 WINDOW_SECONDS = 0.1
-FIRST_WINDOW_SECONDS = 0.02  # while doubling: a fast target waits for it
+FIRST_WINDOW_SECONDS = 0.02  # while doubling, for a target that answers within
+FAST_SECONDS = 0.005  # and would wait for the limit; a slow one is better measured by more batches
 SAMPLES = 10  # of a window, unless it is older than
 PATIENCE_SECONDS = 1.0
 CUT = 0.9
@@ -136,7 +137,8 @@ class Adaptive:
             service = self._service
             service.add(critical, records, seconds)
             age = now - self._window_at
-            least = FIRST_WINDOW_SECONDS if self._starting else WINDOW_SECONDS
+            fast = self._starting and service.seconds < FAST_SECONDS * service.count
+            least = FIRST_WINDOW_SECONDS if fast else WINDOW_SECONDS
             if age >= least and age * service.count >= service.seconds:
                 needed = min(SAMPLES, self._batches) if self._starting or self._before_probe is not None else SAMPLES
                 if service.count >= needed or age >= PATIENCE_SECONDS:
@@ -198,30 +200,31 @@ class Adaptive:
         self._begin_anew(now)
 
     def _close(self, now: float) -> None:
-        window = self._service.close(self._baseline.least_share())
-        per_record = self._service.per_record
+        service, baseline = self._service, self._baseline
+        window = service.close(baseline.least_share())
         self._error += _SMOOTHING * (window.error - self._error)
         share = self._budget(now) / SHARE
-        least = self._baseline.least(per_record)
-        expected = window.seconds if least is None else least[0] + per_record * window.records
+        seen = baseline.expected(window.records, service.low, service.high)
+        expected, seen_at = (window.seconds, now) if seen is None else seen
         tolerance = max(2.5 * self._error, 0.25 * expected, share)
         excess = window.seconds - expected
         if self._before_probe is not None:
-            self._baseline.add(window, per_record, now)
-            self._end_probe(now)
+            baseline.add(window, service.per_record, now)
+            self._end_probe()
         elif excess > tolerance and self._batches > 1.0:
             if excess > expected + share:  # beyond what a queue of ours makes of one window
-                self._service.forget()
+                service.forget()
             self._cut(now)
         else:
             if excess > tolerance:  # with one batch in hand: it is no queue of ours
-                self._baseline.clear()
-            self._baseline.add(window, per_record, now)
+                baseline.clear()
+            baseline.add(window, service.per_record, now)
             self._grow(excess, tolerance, now)
-            self._probe(window, share, now)
-        least = self._baseline.least(per_record)
-        self._fixed_seconds = 0.0 if least is None else least[0]
-        self._resize(max(share, self._fixed_seconds), now)
+            # Where all of it is within the tolerance, no baseline could make it a congestion.
+            if window.seconds > share and now - max(seen_at, self._probed_at) >= PROBE_AFTER_SECONDS:
+                self._probe(now)
+        self._fixed_seconds = max(0.0, min(window.seconds, expected) - service.per_record * window.records)
+        self._resize(max(share, self._fixed_seconds))
         self._window_at = now
         self._reached = self._is_reached()
 
@@ -237,21 +240,15 @@ class Adaptive:
         elif self._reached and self._batches < self._most_batches:
             self._set(self._batches * 2.0 if self._starting else self._batches + 1.0)
 
-    def _probe(self, window: Window, share: float, now: float) -> None:
-        """Half the limit for one window, where a standing queue may have hidden for a minute what should be.
+    def _probe(self, now: float) -> None:
+        """Half the limit for one window: a standing queue may have hidden for a minute what should be."""
+        self._probed_at = now
+        if self._batches > 1.0:
+            self._before_probe = self._batches
+            self._set(self._batches / 2.0)
+            self._generation += 1
 
-        Not where the whole round trip is within the tolerance: no baseline could make that a congestion.
-        """
-        least = self._baseline.least(self._service.per_record)
-        if least is None or self._batches <= 1.0 or window.seconds <= share:
-            return
-        if now - max(least[1], self._probed_at) < PROBE_AFTER_SECONDS:
-            return
-        self._before_probe, self._probed_at = self._batches, now
-        self._set(self._batches / 2.0)
-        self._generation += 1
-
-    def _end_probe(self, now: float) -> None:
+    def _end_probe(self) -> None:
         if self._before_probe is not None:
             self._set(self._before_probe)
             self._before_probe = None
@@ -261,7 +258,7 @@ class Adaptive:
         shared = now - self._critical_at < MEMORY_SECONDS
         return CRITICAL_BUDGET_SECONDS if shared else OTHERS_BUDGET_SECONDS
 
-    def _resize(self, share: float, now: float) -> None:
+    def _resize(self, share: float) -> None:
         """As many records as take that share, by steps of four at most; small corrections are not worth one."""
         price, size = self._service.per_record_most, self._size
         wanted = self._most_records if price * self._most_records <= share else int(share / price)

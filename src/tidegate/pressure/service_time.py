@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 FADE = 0.97  # of what earlier windows said, per window
 CERTAIN = 0.2  # standard error of the slope, as a share of what is taken for it
-_LEAST_NOISE = 0.05  # standard deviation of a batch's time, as a share of it: no window is taken for exact
+# Before a window says otherwise: the standard deviation of a batch's time, as a share of it, and how many batches it
+# takes to say so. A few that agree by chance must not pass for exact.
+_NOISE, _NOISE_BATCHES = 0.2, 1
 _OUTLIER = 4.0  # times the usual variance: the target changed within the window
 _SMOOTHING = 0.1
 
@@ -57,12 +59,14 @@ class ServiceTime:
         per_record: b, seconds; 0 before the first window.
         per_record_most: b with its standard error, and never more than everything divided by the records.
         certain: whether the standard error is small beside it.
+        low, high: bounds of b, two standard errors away.
     """
 
     def __init__(self) -> None:
         self.per_record = 0.0
         self.per_record_most = 0.0
         self.certain = False
+        self.low = self.high = 0.0
         self.count = 0
         self.seconds = 0.0
         self._sums = (_Sums(), _Sums())
@@ -103,7 +107,8 @@ class ServiceTime:
         n, t = sum(sums.n for sums in self._sums) / count, self.seconds / count
         nn, nt, tt = map(sum, zip(*(sums.deviations() for sums in self._sums), strict=True))
         left = max(0.0, tt - nt * nt / nn) if nn > 0.0 else tt
-        variance = max(left / max(1, count - 3), (_LEAST_NOISE * t) ** 2, 1e-12)
+        doubted = left + _NOISE_BATCHES * (_NOISE * t) ** 2
+        variance = max(doubted / (max(0, count - 3) + _NOISE_BATCHES), 1e-12)
         if not self._usual:
             self._usual = variance
         weighed_by = variance if variance > _OUTLIER * self._usual else self._usual
@@ -121,12 +126,15 @@ class ServiceTime:
         self.per_record_most = min(most, slope + error)
         self.certain = error <= CERTAIN * self.per_record_most
         self.per_record = slope if self.certain else min(self.per_record_most, least)
+        self.low = max(0.0, min(self.per_record, slope - 2.0 * error))
+        self.high = max(self.per_record, min(most, least, slope + 2.0 * error))
 
 
 class Baseline:
     """The least `a` of the last minute, so that neither overload nor a slow drift becomes what is expected.
 
-    Windows are kept as means, one a second, because `a` is what a slope leaves of them, and the slope changes.
+    Windows are kept as means, one a second, because `a` is what a slope leaves of them, and the slope changes; with
+    twice the standard error, because the least of many uncertain means is too low.
     """
 
     def __init__(self, memory_seconds: float) -> None:
@@ -135,7 +143,7 @@ class Baseline:
 
     def add(self, window: Window, per_record: float, now: float) -> None:
         """Keeps a window; of the windows that end in one second the one with the least a."""
-        windows, entry = self._windows, (now, window.records, window.seconds)
+        windows, entry = self._windows, (now, window.records, window.seconds + 2.0 * window.error)
         if windows and int(windows[-1][0]) == int(now):
             if _fixed(entry, per_record) < _fixed(windows[-1], per_record):
                 windows[-1] = entry
@@ -144,9 +152,15 @@ class Baseline:
         while windows[0][0] < now - self._memory_seconds:
             windows.popleft()
 
-    def least(self, per_record: float) -> tuple[float, float] | None:
-        """The least a in seconds, 0 or more, and when it was seen last; None: nothing is kept."""
-        least = min(((_fixed(entry, per_record), -entry[0]) for entry in self._windows), default=None)
+    def expected(self, records: float, low: float, high: float) -> tuple[float, float] | None:
+        """What a batch of so many records should take, in seconds, and when that was seen; None: nothing is kept.
+
+        From windows of other sizes by the price of a record that makes it longer, `low` or `high`: a price that is
+        uncertain must not turn what small batches took into a reproach to large ones.
+        """
+        least = min(
+            ((t + (high if records > n else low) * (records - n), -at) for at, n, t in self._windows), default=None
+        )
         return None if least is None else (max(0.0, least[0]), -least[1])
 
     def least_share(self) -> float:
