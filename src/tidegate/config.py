@@ -63,7 +63,10 @@ class Settings(BaseSettings):
     )
     group_id: str = _setting("tidegate", "Kafka", "", "Consumer group.", min_length=1)
     group_protocol: Literal["classic", "consumer"] = _setting(
-        "classic", "Kafka", "", "classic (cooperative-sticky), or consumer (KIP-848, Kafka 4)."
+        "classic",
+        "Kafka",
+        "",
+        "classic (cooperative-sticky, or another partition.assignment.strategy), or consumer (KIP-848, Kafka 4).",
     )
     group_instance_id: str | None = _setting(
         None, "Kafka", "", "Static membership; unique per replica, and only for replicas that stay.", min_length=1

@@ -13,10 +13,6 @@ _COMMITS = (
 )
 _BUDGET = ("follows from the memory budget", "Set TIDEGATE_MEMORY_BYTES instead.")
 _EVENTS = ("is how tidegate hears from librdkafka", "Remove it.")
-_ASSIGNOR = (
-    "tidegate hands partitions over with cooperative-sticky (classic) or as the broker says (consumer)",
-    "Remove it; TIDEGATE_GROUP_PROTOCOL chooses between the two.",
-)
 
 # property → (why it is refused, what to do)
 OWNED: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -36,7 +32,6 @@ OWNED: Mapping[str, tuple[str, str]] = MappingProxyType(
         "offset.store.method": _COMMITS,
         "offset.store.path": _COMMITS,
         "offset.store.sync.interval.ms": _COMMITS,
-        "partition.assignment.strategy": _ASSIGNOR,
         "enable.partition.eof": ("is how tidegate knows the end of a partition", "Remove it."),
         "queued.min.messages": _BUDGET,
         "queued.max.messages.kbytes": _BUDGET,
@@ -46,8 +41,12 @@ OWNED: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
-# With group.protocol=consumer these are the broker's, and librdkafka refuses to start with them.
-_BROKERS_OWN = ("session.timeout.ms", "heartbeat.interval.ms")
+# With group.protocol=consumer these are the broker's, and librdkafka refuses to start with them: what to do instead.
+_BROKERS_OWN = {
+    "session.timeout.ms": "set group.consumer.session.timeout.ms on the brokers",
+    "heartbeat.interval.ms": "set group.consumer.heartbeat.interval.ms on the brokers",
+    "partition.assignment.strategy": "choose one of the brokers' with TIDEGATE_KAFKA_GROUP_REMOTE_ASSIGNOR",
+}
 
 
 def refusal(found: Property) -> tuple[str, str] | None:
@@ -64,8 +63,7 @@ def refused_by_protocol(protocol: str, names: Iterable[str]) -> dict[str, tuple[
     """Which of the properties ``names`` do not go with this group protocol: name → (why, what to do)."""
     if protocol == "consumer":
         why = "belongs to the broker with TIDEGATE_GROUP_PROTOCOL=consumer, and librdkafka refuses it"
-        todo = "Remove it, or set group.consumer.{} on the brokers."
-        return {n: (why, todo.format(n)) for n in names if n in _BROKERS_OWN}
+        return {n: (why, f"Remove it, or {_BROKERS_OWN[n]}.") for n in names if n in _BROKERS_OWN}
     why = "has no effect with TIDEGATE_GROUP_PROTOCOL=classic"
     return {
         n: (why, "Remove it, or set TIDEGATE_GROUP_PROTOCOL=consumer.") for n in names if n == "group.remote.assignor"

@@ -69,6 +69,7 @@ def test_a_real_consumer_starts_with_them(memory: str, lanes: int, protocol: str
         {"TIDEGATE_KAFKA_FETCH_MAX_BYTES": "150000000"},
         {"TIDEGATE_KAFKA_SESSION_TIMEOUT_MS": "60000", "TIDEGATE_KAFKA_HEARTBEAT_INTERVAL_MS": "5000"},
         {"TIDEGATE_GROUP_PROTOCOL": "consumer", "TIDEGATE_KAFKA_GROUP_REMOTE_ASSIGNOR": "range"},
+        {"TIDEGATE_KAFKA_PARTITION_ASSIGNMENT_STRATEGY": "range,roundrobin"},
         {"TIDEGATE_KAFKA_CHECK_CRCS": "false", "TIDEGATE_KAFKA_CLIENT_RACK": "a", "TIDEGATE_KAFKA_LOG_LEVEL": "0"},
         {"TIDEGATE_KAFKA_SECURITY_PROTOCOL": "sasl_ssl", "TIDEGATE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
          "TIDEGATE_KAFKA_SASL_USERNAME": "u", "TIDEGATE_KAFKA_SASL_PASSWORD": "p"},
@@ -132,6 +133,10 @@ def test_no_default_can_be_both_owned_and_overridden() -> None:
             "belongs to the broker",
         ),
         ({"TIDEGATE_GROUP_PROTOCOL": "consumer", "TIDEGATE_KAFKA_HEARTBEAT_INTERVAL_MS": "1"}, "belongs to the broker"),
+        (
+            {"TIDEGATE_GROUP_PROTOCOL": "consumer", "TIDEGATE_KAFKA_PARTITION_ASSIGNMENT_STRATEGY": "range"},
+            "TIDEGATE_KAFKA_GROUP_REMOTE_ASSIGNOR",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused(environ: dict[str, str], words: str) -> None:
@@ -144,6 +149,7 @@ def test_what_cannot_work_is_refused(environ: dict[str, str], words: str) -> Non
     ("environ", "words"),
     [
         ({"FETCH_MAX_BYTES": "1000"}, "`fetch.max.bytes` must be >= `message.max.bytes`"),
+        ({"PARTITION_ASSIGNMENT_STRATEGY": "range,cooperative-sticky"}, "must have the same protocol type"),
         ({"SECURITY_PROTOCOL": "sasl_ssl"}, "No provider for SASL mechanism GSSAPI"),
         ({"SECURITY_PROTOCOL": "ssl", "SSL_CA_LOCATION": "/nowhere"}, "ssl.ca.location failed"),
         ({"SECURITY_PROTOCOL": "ssl", "SSL_KEY_PEM": "geheim-3141"}, "ssl.key.pem failed"),

@@ -371,6 +371,34 @@ async def test_drain_waits_for_a_target_that_comes_back() -> None:
 
 
 @in_virtual_time
+async def test_drain_brings_retries_forward_but_not_before_the_target_asked() -> None:
+    """A backoff may be longer than the drain; what the target asked for may be as well, and is kept."""
+    asking = Outcome(Kind.RETRY, "http-425", retry_after=15.0)
+    well = False
+
+    def script(batch: FakeBatch, now: float) -> Outcome:
+        if well:
+            return ACKNOWLEDGED
+        return asking if batch.klass == HIGH else BAD
+
+    sink = ScriptedSink(script)
+    async with rig(sink, rng=LongestWait()) as r:
+        (backing,) = r.source.add(BULK)
+        r.delivery.wake()
+        await asyncio.sleep(60)  # ten tries; the eleventh would be due at 81 s
+        assert backing.attempts == 10
+        (asked,) = r.source.add(HIGH)
+        r.delivery.wake()
+        await asyncio.sleep(0.1)
+        assert asked.attempts == 1
+        well, began = True, r.now()
+        assert await r.delivery.drain(20.0) is True
+        times = {batch: when for when, batch in sink.sent}
+        assert times[backing] == pytest.approx(began, abs=0.05)
+        assert times[asked] == pytest.approx(began + 15.0, abs=0.2)
+
+
+@in_virtual_time
 async def test_drain_gives_up_at_its_deadline() -> None:
     def script(batch: FakeBatch, now: float) -> Outcome | tuple[float, Outcome]:
         return {CRITICAL: (0.01, ACKNOWLEDGED), HIGH: (3600.0, ACKNOWLEDGED)}.get(batch.klass, (0.01, BAD))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from harness.fixtures import Scenes
@@ -10,7 +12,7 @@ from harness.scene import Broker, event_class
 from harness.topics import assignments
 
 
-@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+@pytest.mark.parametrize("protocol", ["classic", "range", "consumer"])
 def test_members_share_the_work_and_hand_it_over(kafka_broker: Broker, scenes: Scenes, protocol: str) -> None:
     scene = scenes(kafka_broker, protocol=protocol)
     settings = {"batch_max_records": 50, "concurrency": 4}
@@ -29,6 +31,34 @@ def test_members_share_the_work_and_hand_it_over(kafka_broker: Broker, scenes: S
     assert second.summary()["records"] > 1000  # more than what came after the first had left: it shared before
     # In flight work is settled before a partition is handed over; at worst what was in flight comes twice.
     scene.judge(duplicates=50 * 4, classes=event_class)
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_a_static_member_comes_back_without_a_rebalance(kafka_broker: Broker, scenes: Scenes, protocol: str) -> None:
+    scene = scenes(kafka_broker, protocol=protocol)
+    settings: dict[str, Any] = {"critical": f"topic:{scene.topic}.orders,purchase", "group_instance_id": "first"}
+    orders = f"{scene.topic}.orders"  # a consumer handle of its own, which is another member
+    topics = f"{scene.topic},{orders}"
+    kafka_broker.create(orders, 2, {})
+    scene.topics.append(orders)
+    if protocol == "classic":
+        settings["kafka_session_timeout_ms"] = 6000
+    first = scene.sidecar("--summary", name="first", topics=topics, **settings)
+    second = scene.sidecar("--summary", name="second", topics=topics, **settings | {"group_instance_id": "second"})
+    second.wait_until(lambda: assignments(scene.servers, scene.group) == [1, 1, 2, 2], 40, "a share for each handle")
+    scene.produce(400)
+    send(scene.servers, orders, shop_events(200, 2))
+    scene.wait_settled(second)
+    told = second.stderr.count("partitions ")  # assigned, revoked, lost
+    first.stop()
+    scene.produce(400)
+    first.start()
+    scene.wait_settled(first)
+    assert second.stderr.count("partitions ") == told, second.tail()
+    first.stop()
+    second.stop()
+    report = scene.judge()
+    assert (report.delivered, report.duplicates) == (1000, 0)
 
 
 def test_a_list_of_topics(broker: Broker, scenes: Scenes) -> None:

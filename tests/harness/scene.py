@@ -41,7 +41,8 @@ def event_class(record: Record) -> str:
 class Scene:
     """Fresh names for topic and group on ``broker``, an app of ``apps`` that logs into ``directory``, everything's end.
 
-    ``protocol`` is the group protocol, ``partitions`` the topic's count, ``config`` its configuration.
+    ``protocol`` is the group protocol: ``classic`` (cooperative-sticky), ``range`` or ``consumer`` (KIP-848).
+    ``partitions`` is the topic's count, ``config`` its configuration.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Scene:
             "topics": self.topic,
             "group_id": self.group,
             "sink_url": self.app.url,
-            "group_protocol": self.protocol,
+            "group_protocol": "consumer" if self.protocol == "consumer" else "classic",
             "ops_address": "none",
             "admin_address": "none",
             "log_format": "json",
@@ -89,8 +90,10 @@ class Scene:
             "normal": "search",
             "bulk": "view",
         }
-        if self.protocol == "classic":  # with the new protocol these are the broker's
+        if self.protocol != "consumer":  # with the new protocol these are the broker's
             settings |= {"kafka_session_timeout_ms": 3000, "kafka_heartbeat_interval_ms": 500}
+        if self.protocol == "range":  # eager: a rebalance takes everything from everyone
+            settings["kafka_partition_assignment_strategy"] = "range"
         settings |= more
         return {f"TIDEGATE_{name.upper()}": str(value) for name, value in settings.items()}
 

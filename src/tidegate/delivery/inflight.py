@@ -25,6 +25,7 @@ class Held:
 
     Attributes:
         due: when it may be sent again.
+        asked: no earlier than this, by the target's own word (Retry-After).
         began: when the send under way began.
         epoch, generation: `Pacing`'s and the limiter's, of the send under way.
         round: the last round of probes it took part in.
@@ -32,13 +33,26 @@ class Held:
         excused: that failure was the target's, not its own.
     """
 
-    __slots__ = ("acks_at_failure", "batch", "began", "due", "epoch", "excused", "generation", "klass", "round", "size")
+    __slots__ = (
+        "acks_at_failure",
+        "asked",
+        "batch",
+        "began",
+        "due",
+        "epoch",
+        "excused",
+        "generation",
+        "klass",
+        "round",
+        "size",
+    )
 
     def __init__(self, batch: SinkBatch) -> None:
         self.batch = batch
         self.klass = batch.klass
         self.size = len(batch.body)
         self.due = 0.0
+        self.asked = 0.0
         self.began = 0.0
         self.epoch = 0
         self.generation = 0
@@ -181,9 +195,20 @@ class InFlight:
 
     def forgive(self, now: float) -> None:
         """The target is back: what failed through no fault of its own is due now, however long its backoff was."""
-        for klass, queue in enumerate(self._waiting):
+        for queue in self._waiting:
             for _, _, held in queue:
                 if held.excused:
                     held.due = min(held.due, now)
+        self._reorder()
+
+    def hasten(self, now: float) -> None:
+        """The end is near: every waiting batch gets a try now, or when the target asked for it."""
+        for queue in self._waiting:
+            for _, _, held in queue:
+                held.due = min(held.due, max(held.asked, now))
+        self._reorder()
+
+    def _reorder(self) -> None:
+        for klass, queue in enumerate(self._waiting):
             self._waiting[klass] = [(held.due, order, held) for _, order, held in queue]
             heapify(self._waiting[klass])

@@ -106,10 +106,13 @@ class Delivery:
     async def drain(self, deadline_seconds: float) -> bool:
         """Ends lingering, delivers what is buffered and in flight, then stops. For when nothing more is read.
 
+        What waits for a retry is tried at once, unless the target asked for a later time.
+
         True: everything is settled. False: the deadline passed; sends were cancelled, what was in flight discarded
         (its offsets are not acknowledged), and what was still in the rings is left there.
         """
         self._source.draining = True
+        self._flight.hasten(self._clock())
         try:
             if not self._closed and not self._is_idle():
                 self._idle = asyncio.get_running_loop().create_future()
@@ -248,6 +251,7 @@ class Delivery:
             self._counters.retries[outcome.reason] += 1
             if outcome.unreachable:
                 self._order.unseen(held)
+            held.asked = now + (outcome.retry_after or 0.0)
             self._flight.wait(held, now + retry_delay(held.batch.attempts, outcome, self._rng))
             if verdict.kind is Kind.RETRY:
                 self._log.refused(outcome.reason)
