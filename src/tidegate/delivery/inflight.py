@@ -173,8 +173,11 @@ class InFlight:
 
     def first_waiting(self, critical: bool) -> Held | None:
         """The waiting batch that is due first, of critical or of the others; it stays there."""
-        classes = (_CRITICAL,) if critical else _OTHERS
-        first = min((self._waiting[k][0] for k in classes if self._waiting[k]), default=None)
+        first = None
+        for klass in (_CRITICAL,) if critical else _OTHERS:
+            queue = self._waiting[klass]
+            if queue and (first is None or queue[0] < first):
+                first = queue[0]
         return None if first is None else first[2]
 
     def pop(self, klass: int) -> Held:
