@@ -169,27 +169,62 @@ async def test_refusals_lower_the_limit_and_only_wait_in_pacing() -> None:
 @in_virtual_time
 async def test_a_large_batch_that_failed_is_not_kept_waiting_by_small_ones() -> None:
     """It was made when batches could be large. Now they are small, more of them come all the time, and it is never
-    sent beside others of its kind: so these wait for it."""
+    sent beside others of its kind: so these wait for it, and nobody is busy meanwhile."""
     made = source()
     shop = Shop(4, 1e-5)
-    failing: list[FakeBatch] = []
+    failed: list[FakeBatch] = []
+    dragging: list[FakeBatch] = []
 
-    def script(batch: FakeBatch, now: float) -> tuple[float, Outcome] | Outcome:
-        if batch.records == MOST and batch.attempts == 1 and shop.per_record > 0.001 and len(failing) < 3:
-            failing.append(batch)
-            return 0.001, Outcome(Kind.RETRY, "http-400")
+    def script(batch: FakeBatch, now: float) -> tuple[float, Outcome]:
+        if batch.records == MOST and now > 2.0 and not failed:
+            failed.append(batch)
+            return 0.001, Outcome(Kind.RETRY, "http-400", retry_after=20.0)
+        if now > 20.0 and batch.records < MOST and batch.klass == BULK and not dragging:
+            dragging.append(batch)
+            return 5.0, ACKNOWLEDGED
         return shop(batch, now)
 
     made.arrive(BULK, 10_000_000)
     async with rig(ScriptedSink(script), concurrency=8, inflight_bytes=1 << 20, limiter=adaptive(), source=made) as r:
         r.delivery.wake()
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(2.5)
         shop.per_record = 0.004
         made.arrive(CRITICAL)
-        await asyncio.sleep(30.0)
-        assert failing
+        await asyncio.sleep(20.5)  # its time came, and all but one of the others have ended
+        assert failed
+        assert failed[0].attempts == 1
+        assert len(r.sink.sending) == 1
+        before = made.takes
+        await asyncio.sleep(1.5)
+        assert made.takes - before <= 4
+        await asyncio.sleep(6.0)
+        assert failed[0] in made.settled
         assert r.sink.sent[-1][1].records < 50
-        assert all(batch in made.settled for batch in failing)
+
+
+@in_virtual_time
+async def test_a_target_that_is_back_is_begun_with_anew() -> None:
+    made = source()
+    refused = Outcome(Kind.DOWN, "connect-refused", unreachable=True)
+    away = False
+
+    def script(batch: FakeBatch, now: float) -> tuple[float, Outcome]:
+        return (0.001, refused) if away else (0.01, ACKNOWLEDGED)
+
+    made.arrive(BULK, 10_000_000)
+    async with rig(ScriptedSink(script), concurrency=8, inflight_bytes=1 << 20, limiter=adaptive(), source=made) as r:
+        r.delivery.wake()
+        await asyncio.sleep(2.0)
+        away = True
+        await asyncio.sleep(2.0)
+        away = False
+        for _ in range(10_000):
+            await asyncio.sleep(0.001)
+            if r.delivery.stats().target is TargetState.OPEN:
+                break
+        figures = r.delivery.stats().limiter
+        assert figures is not None
+        assert figures.limit_records == figures.batch_records
 
 
 @in_virtual_time

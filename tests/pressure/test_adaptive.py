@@ -142,6 +142,19 @@ def test_ten_refusals_at_once_are_one() -> None:
     assert len(driver.sends) == 7
 
 
+def test_a_refusal_within_the_window_of_the_last_one_changes_nothing() -> None:
+    driver = Driver()
+    driver.serve(3.0, 0.01)
+    for wait, overloads in ((0.001, 1), (0.05, 1), (WINDOW_SECONDS, 2)):
+        while driver.sends:
+            driver.end(Answer.NOTHING)
+        while driver.begin():
+            pass
+        driver.now += wait
+        driver.end(Answer.OVERLOAD, len(driver.sends) - 1)
+        assert driver.limiter.figures().congestions["overload"] == overloads
+
+
 def test_round_trips_that_grow_lower_the_limit_by_a_tenth() -> None:
     driver = Driver()
     driver.serve(3.0, 0.01)
