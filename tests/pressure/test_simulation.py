@@ -46,10 +46,10 @@ def fixed(target: Target, seconds: float, critical: float = 20.0) -> Simulation:
 def test_workers_are_busy_and_critical_waits_for_little(count: int, concurrency: int, spread: float) -> None:
     """pressure.md's app, 0.8 ms per record, with a bulk queue that never ends."""
     sim = simulated(Target(workers=workers(count), spread=spread), 40, concurrency=concurrency)
-    assert sim.utilisation(5, 40, count) >= (0.92 if spread else 0.97)
+    assert sim.utilisation(5, 40, count) >= (0.95 if spread else 0.97)
     # Of times that are exponential the hundredth is 4.6 times the mean, and one worker's line is all before the order.
-    assert sim.p99_ms(5) <= (300 if spread else 150)
-    assert sim.p99_ms(0, 5) <= (400 if spread else 250)  # while the limit is being found
+    assert sim.p99_ms(5) <= (400 if spread else 150)
+    assert sim.p99_ms(0, 5) <= (450 if spread else 250)  # while the limit is being found
 
 
 def test_as_it_compares_with_others() -> None:
@@ -130,12 +130,21 @@ def test_records_that_cost_twice_as_much_for_a_while() -> None:
     assert max(sizes) <= 32  # 50 ms
 
 
+def test_records_that_cost_ten_times_as_much_are_a_target_begun_anew() -> None:
+    sim = simulated(Target(per_record=between(20, 40, 0.008, 0.0008)), 60)
+    assert sim.utilisation(22, 40) >= 0.97
+    assert sim.utilisation(45, 60) >= 0.97
+    assert max(n for at, _, n in sim.trace if 24 <= at < 40) <= 8
+    assert sim.p99_ms(24, 40) <= 150
+    assert sim.p99_ms(20, 24) <= 1000  # what was in hand takes ten times as long
+
+
 def test_a_latency_that_is_not_of_our_making_does_not_hold_the_limit_down() -> None:
     """As in a rolling restart: ten times the round trip for 30 s, at no cost in work. Where a single batch in hand
     takes as long, it is no queue."""
     sim = simulated(Target(network=between(20, 50, 0.3, 0.0005)), 70)
-    low, after = sim.sending(22, 26), sim.sending(40, 50)
-    assert after > 4, (low, after)
+    assert sim.sending(30, 50) > 6
+    assert sim.rate_of(30, 50) >= 1500  # batches may be as long as the way; of 39 records they would bring 1040
     assert sim.utilisation(52, 70) >= 0.97
     assert sim.p99_ms(55, 70) <= 150
 

@@ -195,9 +195,17 @@ class Adaptive:
 
     def _cut(self, now: float) -> None:
         self._congestions["slow"] += 1
-        self._starting = False
-        self._set(self._batches * CUT)
+        if not self._starting or self._batches > 1.0:
+            self._starting = False
+            self._set(self._batches * CUT)
         self._begin_anew(now)
+
+    def _forget(self) -> None:
+        """More than a queue of ours makes of one window: the target is another one than it was."""
+        self._service.forget()
+        self._baseline.clear()
+        self._starting = True
+        self._set(1.0)
 
     def _close(self, now: float) -> None:
         service, baseline = self._service, self._baseline
@@ -212,8 +220,8 @@ class Adaptive:
             baseline.add(window, service.per_record, now)
             self._end_probe()
         elif excess > tolerance and self._batches > 1.0:
-            if excess > expected + share:  # beyond what a queue of ours makes of one window
-                service.forget()
+            if excess > 2.0 * (expected + share):
+                self._forget()
             self._cut(now)
         else:
             if excess > tolerance:  # with one batch in hand: it is no queue of ours
