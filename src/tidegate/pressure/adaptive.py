@@ -4,7 +4,8 @@ The limit is a number of full batches. It starts at one, doubles per window unti
 one per window and shrinks by a tenth (Chiu and Jain 1989); a window is the mean round trip, 100 ms at least, 20 ms
 while it doubles for a fast target.
 
-    congestion   round trips are longer than they should be by more than a tolerance
+    congestion   round trips are longer than they should be by more than a tolerance; where by far more, the target has
+                 become another one, and is begun with anew
     growth       the limit was reached, and they exceed by less than half of the tolerance
     should be    a + b·records: b is fitted (`ServiceTime`), a is the least of the last minute (`Baseline`). With a
                  single batch in hand nothing queues behind another: what is then measured is what should be
@@ -193,19 +194,15 @@ class Adaptive:
         self._before_probe = None
         self._begin_anew(now)
 
-    def _cut(self, now: float) -> None:
+    def _cut(self, now: float, another: bool) -> None:
+        """Round trips say so. `another`: by more than a queue of ours grows in one window, so that the target is
+        another one than it was, and is begun with anew."""
         self._congestions["slow"] += 1
-        if not self._starting or self._batches > 1.0:
-            self._starting = False
-            self._set(self._batches * CUT)
+        if another:
+            self._service.forget()
+        self._starting = another
+        self._set(1.0 if another else self._batches * CUT)
         self._begin_anew(now)
-
-    def _forget(self) -> None:
-        """More than a queue of ours makes of one window: the target is another one than it was."""
-        self._service.forget()
-        self._baseline.clear()
-        self._starting = True
-        self._set(1.0)
 
     def _close(self, now: float) -> None:
         service, baseline = self._service, self._baseline
@@ -220,9 +217,7 @@ class Adaptive:
             baseline.add(window, service.per_record, now)
             self._end_probe()
         elif excess > tolerance and self._batches > 1.0:
-            if excess > 2.0 * (expected + share):
-                self._forget()
-            self._cut(now)
+            self._cut(now, another=excess > 2.0 * (expected + share))
         else:
             if excess > tolerance:  # with one batch in hand: it is no queue of ours
                 baseline.clear()
