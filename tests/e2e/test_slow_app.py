@@ -13,6 +13,11 @@ from tidegate.broker.embedded import EmbeddedBroker
 BACKLOG, ORDERS = 36_000, 20  # what half of the embedded broker holds
 
 
+def ends(scene: Scene) -> list[int]:
+    """When the app was done with each order."""
+    return [r.done_ns for r in scene.app.requests() if r.klass == "critical" and r.acknowledged for _ in r.ids]
+
+
 def order_waits(scene: Scene, limiter: str) -> list[float]:
     """Seconds from the append of an order to the end of the app's work on it, while bulk waits for the same app."""
     events = list(produce.shop_events(BACKLOG, scene.partitions))
@@ -29,10 +34,8 @@ def order_waits(scene: Scene, limiter: str) -> list[float]:
             time.sleep(0.05)
         behind = BACKLOG * 0.97 - scene.app.stats()["distinct"]
         assert behind > 2000, "the backlog has to last longer than the orders"
-        scene.wait_events(sidecar, int(BACKLOG * 0.9))
-    done = [r.done_ns for r in scene.app.requests() if r.klass == "critical" and r.acknowledged for _ in r.ids]
-    assert len(done) == ORDERS
-    return [(end - begin) / 1e9 for begin, end in zip(sent, sorted(done), strict=True)]
+        sidecar.wait_until(lambda: len(ends(scene)) == ORDERS, 30, "all orders at the app")
+    return [(end - begin) / 1e9 for begin, end in zip(sent, sorted(ends(scene)), strict=True)]
 
 
 def test_orders_beside_a_backlog(scenes: Scenes) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tidegate.pressure.adaptive import CUT, FIRST_BATCH_RECORDS, FIRST_WINDOW_SECONDS, WINDOW_SECONDS, Adaptive
+from tidegate.pressure.adaptive import FIRST_BATCH_RECORDS, FIRST_WINDOW_SECONDS, WINDOW_SECONDS, Adaptive
 from tidegate.pressure.limiter import Answer, Fixed
+from tidegate.pressure.refusals import CUT
 
 CONCURRENCY, MOST = 8, 500
 FULL = CONCURRENCY * MOST

@@ -12,9 +12,9 @@ while it doubles for a fast target.
     tolerance    2.5 standard errors, a quarter of what should be, or an eighth of the tightest age budget: a queue
                  that nobody could notice is no congestion, however fast the target
 
-429, 503 and timeouts are about requests: by a tenth they lower how many may be sent at once, until that has been tried
-again. A batch's records take an eighth of the age budget, or `a` where that is longer, at `b` each. What is not
-critical stays within the limits; critical may go a quarter beyond. What of this is measured: docs/adr/0020.
+429, 503 and timeouts are about requests, and lower how many may be sent at once (`Refusals`). A batch's records take an
+eighth of the age budget, or `a` where that is longer, at `b` each. What is not critical stays within the limits;
+critical may go a quarter beyond. What of this was measured: docs/adr/0020-adaptive-limiter.md.
 """
 
 from __future__ import annotations
@@ -23,23 +23,21 @@ from math import ceil
 from random import Random
 
 from tidegate.pressure.limiter import Answer, Figures
+from tidegate.pressure.refusals import CUT, Refusals
 from tidegate.pressure.service_time import Baseline, ServiceTime
 
-UNLIMITED = 1 << 30
 FIRST_BATCH_RECORDS = 8  # 500 after three windows at a fast target, and soon back from a slow one
 WINDOW_SECONDS = 0.1
 FIRST_WINDOW_SECONDS = 0.02  # while doubling, for a target that answers within
 FAST_SECONDS = 0.005  # and would wait for the limit; a slow one is better measured by more batches
 SAMPLES = 10  # of a window, unless it is older than
 PATIENCE_SECONDS = 1.0
-CUT = 0.9
 RESERVE = 1.25  # of the limit, for all classes together: the others may have 80 % of it
 CRITICAL_BUDGET_SECONDS = 0.25
 OTHERS_BUDGET_SECONDS = 5.0  # high's age budget, where no critical batch was sent for a minute
 SHARE = 8
 MEMORY_SECONDS = 60.0
 PROBE_AFTER_SECONDS = 50.0  # before the least of the last minute is forgotten
-FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 1.0, 8.0
 _SMOOTHING = 0.2
 _TRIAL = 0.25  # share of batches that have another size while the price of a record is not known
 
@@ -63,7 +61,7 @@ class Adaptive:
         self._limit_sends = ceil(RESERVE)
         self._others = self._critical = 0  # records being sent
         self._other_sends = self._critical_sends = 0
-        self._most_sends = UNLIMITED  # at once; less after the target said that it was too much
+        self._refusals = Refusals(now)
         self._service = ServiceTime()
         self._baseline = Baseline(MEMORY_SECONDS)
         self._error = 0.0  # of a window's mean, seconds, smoothed
@@ -75,10 +73,6 @@ class Adaptive:
         self._window_at = now
         self._generation = 0  # what began in an earlier one tells of another limit
         self._restarted = 0
-        self._calm_from = now  # no second cut before
-        self._grow_from = now
-        self._pause = FIRST_PAUSE_SECONDS
-        self._grown = False  # since the target last said that it was too much
         self._critical_at = now
         self._congestions = {"overload": 0, "slow": 0}
 
@@ -87,13 +81,13 @@ class Adaptive:
     def admits(self, critical: bool, records: int) -> bool:
         """Critical while anything of the reserve is left; the others if they fit."""
         sends = self._other_sends + self._critical_sends
-        if sends >= self._most_sends or sends >= self._limit_sends:
+        if sends >= self._limit_sends or sends >= self._refusals.most:
             return not sends
         if critical:
             return not self._critical_sends or self._others + self._critical < self._limit * RESERVE
         if not self._other_sends:
             return True
-        if (self._other_sends + 1) * RESERVE > self._most_sends:
+        if (self._other_sends + 1) * RESERVE > self._refusals.most:
             return False
         # As if it were full: else small ones would meet more of a queue than large ones, and look dear for their size.
         wanted = self._others + max(records, self._size)
@@ -145,7 +139,7 @@ class Adaptive:
                 if service.count >= needed or age >= PATIENCE_SECONDS:
                     self._close(now)
                     return True
-        elif answer is Answer.OVERLOAD and now >= self._calm_from:
+        elif answer is Answer.OVERLOAD and self._refusals.refused(sends, now):
             self._overloaded(sends, now)
             return True
         return False
@@ -157,7 +151,7 @@ class Adaptive:
         self._before_probe = None
         self._starting = True
         self._others = self._critical = self._other_sends = self._critical_sends = 0
-        self._most_sends = UNLIMITED
+        self._refusals.clear()
         self._set(1.0)
         self._begin_anew(now)
         self._restarted = self._generation
@@ -176,20 +170,9 @@ class Adaptive:
     # ── windows ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _overloaded(self, sends: int, now: float) -> None:
-        """The target said so, while it had so many. A refusal costs a pause for everyone: where trying one more led to
-        it again, the next try waits twice as long."""
         self._congestions["overload"] += 1
-        if self._grown:
-            self._pause = min(LAST_PAUSE_SECONDS, self._pause * 2.0)
-        self._grown = False
-        self._grow_from = now + self._pause
-        self._calm_from = now + WINDOW_SECONDS
-        if sends > 1:
-            self._most_sends = max(1, int(CUT * min(sends, self._most_sends)))
-            self._starting = False
-        else:  # a single one is too much for it: how many is not the question
-            self._most_sends = UNLIMITED
-            self._starting = True
+        self._starting = sends <= 1
+        if self._starting:
             self._set(1.0)
         self._before_probe = None
         self._begin_anew(now)
@@ -232,10 +215,7 @@ class Adaptive:
         self._reached = self._is_reached()
 
     def _grow(self, excess: float, tolerance: float, now: float) -> None:
-        if self._most_sends < UNLIMITED and now >= self._grow_from:
-            self._grow_from = now + self._pause
-            self._grown = True
-            self._most_sends = self._most_sends + 1 if self._most_sends <= self._most_batches * RESERVE else UNLIMITED
+        self._refusals.window(self._most_batches * RESERVE, now)
         if excess > tolerance:
             self._starting = True  # what is expected begins anew
         elif excess > tolerance / 2.0:
