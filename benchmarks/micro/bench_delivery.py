@@ -65,9 +65,8 @@ class ReadySource:
         self.draining = False
         self.batch_records = records
         self._left = total
-        self._records = records
         self._line = b'{"e":"' + b"x" * (record_bytes - 9) + b'"}\n'
-        self._bodies: dict[int, bytes] = {}
+        self._made, self._body = records, self._line * records
         self._headers = {
             "Content-Type": "application/x-ndjson",
             "Idempotency-Key": "0123456789abcdef",
@@ -82,11 +81,10 @@ class ReadySource:
         if not self._left:
             return None
         self._left -= 1
-        records = min(self._records, self.batch_records)
-        body = self._bodies.get(records)
-        if body is None:
-            body = self._bodies[records] = self._line * records
-        return ReadyBatch(3, records, body, self._headers)
+        records = self.batch_records
+        if records != self._made:
+            self._made, self._body = records, self._line * records
+        return ReadyBatch(3, records, self._body, self._headers)
 
     def due_in(self) -> float | None:
         return 0.0 if self._left else None
