@@ -28,14 +28,14 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults guarantees sim build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
+.PHONY: help run test faults kills soak guarantees sim build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
 run: build ## a surge on this machine; with TIDEGATE_KAFKA_BOOTSTRAP_SERVERS set: the sidecar
 	@exec $(BIN)/tidegate $(if $(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS)$(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS_FILE),run,demo) $(ARGS)
 
-test: build $(VENV)/.dev ## all tests; those on a real Kafka need Java 17 and Maven
+test: build $(VENV)/.dev ## all tests; those on a real Kafka need Java 17 and Maven, those on a bad network Go
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 build: build/.$(MODE) ## .venv, locked dependencies, native core in place
@@ -43,6 +43,12 @@ build: build/.$(MODE) ## .venv, locked dependencies, native core in place
 
 faults: build $(VENV)/.dev ## faults on a real Kafka, the long form; ROUNDS=100 for longer (20)
 	@exec env TIDEGATE_TEST_FAULT_ROUNDS=$(or $(ROUNDS),20) $(BIN)/python -m pytest tests/faults $(ARGS)
+
+kills: build $(VENV)/.dev ## kill -9 at random moments, 1,000 times or KILLS=5000
+	@exec env TIDEGATE_TEST_KILLS=$(or $(KILLS),1000) $(BIN)/python -m pytest -s tests/faults/test_kills.py -k kill_9 $(ARGS)
+
+soak: build $(VENV)/.dev ## memory over MINUTES=60 of backlogs, outages and slow apps
+	@exec env TIDEGATE_TEST_SOAK_MINUTES=$(or $(MINUTES),60) $(BIN)/python -m pytest -s tests/faults/test_soak.py $(ARGS)
 
 guarantees: build $(VENV)/.dev ## docs/guarantees.md from a run of the faults; ROUNDS=20 for the long form
 	@mkdir -p build; rm -f build/faults.jsonl
@@ -79,7 +85,7 @@ bench-micro: build $(VENV)/.dev ## benchmarks of the parts
 		$(if $(BRIEF),-q --benchmark-min-rounds=3 --benchmark-max-time=0.2) $(ARGS)
 
 bench-e2e: build $(VENV)/.dev ## end to end on a real Kafka, beside its peers (Java 17 and Maven)
-	@exec $(BIN)/python -m benchmarks.e2e all --out $(BENCH_DIR) $(if $(BRIEF),--records 200000 --reps 1 --seconds 3) $(ARGS)
+	@exec $(BIN)/python -m benchmarks.e2e all --out $(BENCH_DIR) $(if $(BRIEF),--records 200000 --reps 1 --seconds 3 --away 3) $(ARGS)
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
 	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \

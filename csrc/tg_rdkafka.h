@@ -19,6 +19,12 @@ typedef struct rd_kafka_op_s rd_kafka_event_t;
 typedef struct rd_kafka_headers_s rd_kafka_headers_t;
 typedef struct rd_kafka_error_s rd_kafka_error_t;
 typedef struct rd_kafka_consumer_group_metadata_s rd_kafka_consumer_group_metadata_t;
+typedef struct rd_kafka_AdminOptions_s rd_kafka_AdminOptions_t;
+typedef struct rd_kafka_TopicCollection_s rd_kafka_TopicCollection_t;
+typedef struct rd_kafka_TopicDescription_s rd_kafka_TopicDescription_t;
+typedef struct rd_kafka_TopicPartitionInfo_s rd_kafka_TopicPartitionInfo_t;
+typedef struct rd_kafka_ListOffsetsResultInfo_s rd_kafka_ListOffsetsResultInfo_t;
+typedef struct rd_kafka_Uuid_s rd_kafka_Uuid_t;
 
 typedef struct {
     int32_t err; /* 0 or an error code; RD_KAFKA_RESP_ERR__PARTITION_EOF is one */
@@ -65,15 +71,13 @@ typedef struct {
     char *orig_broker_name;
 } rd_kafka_metadata_t;
 
-/* NULL in place of one: the answer is an event of the queue. */
-typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partition_list_t *offsets, void *opaque);
-
 #define TG_RK_CONSUMER 1 /* rd_kafka_type_t */
 #define TG_RK_CONF_OK 0  /* rd_kafka_conf_res_t */
 #define TG_RK_OFFSET_BEGINNING (-2)
 #define TG_RK_OFFSET_END (-1)
 #define TG_RK_OFFSET_INVALID (-1001)
 #define TG_RK_ERR_OK 0
+#define TG_RK_ERR_UNKNOWN_TOPIC_OR_PART 3
 #define TG_RK_ERR_PARTITION_EOF (-191)
 #define TG_RK_ERR_ASSIGN_PARTITIONS (-175)
 #define TG_RK_ERR_REVOKE_PARTITIONS (-174)
@@ -90,6 +94,12 @@ typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partiti
 #define TG_RK_EVENT_REBALANCE 0x10
 #define TG_RK_EVENT_OFFSET_COMMIT 0x20
 #define TG_RK_EVENT_OAUTHBEARER_TOKEN_REFRESH 0x100
+#define TG_RK_EVENT_DESCRIBETOPICS_RESULT 0x100000
+#define TG_RK_EVENT_LISTOFFSETS_RESULT 0x400000
+#define TG_RK_ADMIN_DESCRIBETOPICS 19 /* rd_kafka_admin_op_t */
+#define TG_RK_ADMIN_LISTOFFSETS 21
+#define TG_RK_READ_UNCOMMITTED 0 /* rd_kafka_IsolationLevel_t */
+#define TG_RK_READ_COMMITTED 1
 
 /* Every function in use: X(return type, name without rd_kafka_, parameters). */
 #define TG_RDKAFKA_FUNCTIONS(X)                                                                                       \
@@ -111,6 +121,7 @@ typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partiti
     X(void, queue_forward, (rd_kafka_queue_t * src, rd_kafka_queue_t * dst))                                          \
     X(void, queue_io_event_enable, (rd_kafka_queue_t * queue, int fd, const void *payload, size_t size))              \
     X(rd_kafka_event_t *, queue_poll, (rd_kafka_queue_t * queue, int timeout_ms))                                     \
+    X(size_t, queue_length, (rd_kafka_queue_t * queue))                                                               \
     X(int32_t, poll_set_consumer, (rd_kafka_t * rk))                                                                  \
     X(ssize_t, consume_batch_queue,                                                                                   \
       (rd_kafka_queue_t * queue, int timeout_ms, rd_kafka_message_t **messages, size_t room))                         \
@@ -127,7 +138,6 @@ typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partiti
     X(int, event_error_is_fatal, (rd_kafka_event_t * event))                                                          \
     X(int, event_log, (rd_kafka_event_t * event, const char **facility, const char **text, int *level))               \
     X(rd_kafka_topic_partition_list_t *, event_topic_partition_list, (rd_kafka_event_t * event))                      \
-    X(void *, event_opaque, (rd_kafka_event_t * event))                                                               \
     X(void, event_destroy, (rd_kafka_event_t * event))                                                                \
     X(rd_kafka_topic_partition_list_t *, topic_partition_list_new, (int size))                                        \
     X(void, topic_partition_list_destroy, (rd_kafka_topic_partition_list_t * list))                                   \
@@ -139,23 +149,59 @@ typedef void tg_rk_commit_cb(rd_kafka_t *rk, int32_t err, rd_kafka_topic_partiti
     X(int32_t, assignment, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * *partitions))                          \
     X(rd_kafka_error_t *, incremental_assign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions))   \
     X(rd_kafka_error_t *, incremental_unassign, (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *partitions)) \
+    X(int32_t, pause_partitions, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions))                     \
+    X(int32_t, resume_partitions, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions))                    \
     X(const char *, rebalance_protocol, (rd_kafka_t * rk))                                                            \
     X(int, assignment_lost, (rd_kafka_t * rk))                                                                        \
     X(const char *, error_string, (const rd_kafka_error_t *error))                                                    \
     X(void, error_destroy, (rd_kafka_error_t * error))                                                                \
-    X(int32_t, committed, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, int timeout_ms))            \
-    X(int32_t, commit_queue,                                                                                          \
-      (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue, tg_rk_commit_cb *cb, \
-       void *opaque))                                                                                                 \
-    X(int32_t, query_watermark_offsets,                                                                               \
-      (rd_kafka_t * rk, const char *topic, int32_t partition, int64_t *low, int64_t *high, int timeout_ms))           \
     X(int32_t, metadata,                                                                                              \
       (rd_kafka_t * rk, int all_topics, rd_kafka_topic_t *only, const rd_kafka_metadata_t **found, int timeout_ms))   \
     X(void, metadata_destroy, (const rd_kafka_metadata_t *metadata))                                                  \
+    X(int32_t, committed, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, int timeout_ms))            \
     X(int32_t, offsets_store, (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * offsets))                           \
+    X(char *, memberid, (const rd_kafka_t *rk))                                                                       \
+    X(void, mem_free, (rd_kafka_t * rk, void *ptr))                                                                   \
     X(rd_kafka_error_t *, consumer_close_queue, (rd_kafka_t * rk, rd_kafka_queue_t * queue))                          \
     X(int, consumer_closed, (rd_kafka_t * rk))                                                                        \
-    X(int32_t, fatal_error, (rd_kafka_t * rk, char *errstr, size_t size))
+    X(int32_t, fatal_error, (rd_kafka_t * rk, char *errstr, size_t size))                                             \
+    X(int32_t, error_code, (const rd_kafka_error_t *error))                                                           \
+    X(int32_t, commit_queue,                                                                                          \
+      (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue, void *cb,            \
+       void *opaque))                                                                                                 \
+    X(rd_kafka_topic_partition_t *, topic_partition_list_find,                                                        \
+      (const rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition))                            \
+    X(void, topic_partition_set_leader_epoch, (rd_kafka_topic_partition_t * part, int32_t epoch))                     \
+    X(rd_kafka_AdminOptions_t *, AdminOptions_new, (rd_kafka_t * rk, int operation))                                  \
+    X(void, AdminOptions_destroy, (rd_kafka_AdminOptions_t * options))                                                \
+    X(int32_t, AdminOptions_set_request_timeout,                                                                      \
+      (rd_kafka_AdminOptions_t * options, int timeout_ms, char *errstr, size_t size))                                 \
+    X(rd_kafka_error_t *, AdminOptions_set_isolation_level, (rd_kafka_AdminOptions_t * options, int level))           \
+    X(void, AdminOptions_set_opaque, (rd_kafka_AdminOptions_t * options, void *opaque))                               \
+    X(void *, event_opaque, (rd_kafka_event_t * event))                                                               \
+    X(rd_kafka_TopicCollection_t *, TopicCollection_of_topic_names, (const char **topics, size_t count))              \
+    X(void, TopicCollection_destroy, (rd_kafka_TopicCollection_t * topics))                                           \
+    X(void, DescribeTopics,                                                                                           \
+      (rd_kafka_t * rk, const rd_kafka_TopicCollection_t *topics, const rd_kafka_AdminOptions_t *options,             \
+       rd_kafka_queue_t *queue))                                                                                      \
+    X(const rd_kafka_event_t *, event_DescribeTopics_result, (rd_kafka_event_t * event))                              \
+    X(const rd_kafka_TopicDescription_t **, DescribeTopics_result_topics,                                             \
+      (const rd_kafka_event_t *result, size_t *count))                                                                \
+    X(const char *, TopicDescription_name, (const rd_kafka_TopicDescription_t *topic))                                \
+    X(const rd_kafka_error_t *, TopicDescription_error, (const rd_kafka_TopicDescription_t *topic))                   \
+    X(const rd_kafka_Uuid_t *, TopicDescription_topic_id, (const rd_kafka_TopicDescription_t *topic))                 \
+    X(const rd_kafka_TopicPartitionInfo_t **, TopicDescription_partitions,                                            \
+      (const rd_kafka_TopicDescription_t *topic, size_t *count))                                                      \
+    X(int64_t, Uuid_most_significant_bits, (const rd_kafka_Uuid_t *id))                                               \
+    X(int64_t, Uuid_least_significant_bits, (const rd_kafka_Uuid_t *id))                                              \
+    X(void, ListOffsets,                                                                                              \
+      (rd_kafka_t * rk, rd_kafka_topic_partition_list_t * partitions, const rd_kafka_AdminOptions_t *options,         \
+       rd_kafka_queue_t *queue))                                                                                      \
+    X(const rd_kafka_event_t *, event_ListOffsets_result, (rd_kafka_event_t * event))                                 \
+    X(const rd_kafka_ListOffsetsResultInfo_t **, ListOffsets_result_infos,                                            \
+      (const rd_kafka_event_t *result, size_t *count))                                                                \
+    X(const rd_kafka_topic_partition_t *, ListOffsetsResultInfo_topic_partition,                                      \
+      (const rd_kafka_ListOffsetsResultInfo_t *info))
 
 #define TG_RDKAFKA_DECLARE(type, name, params) type(*name) params;
 typedef struct {

@@ -15,10 +15,10 @@ from harness.fixtures import apps, broker, kafka, kafka_broker, scenes
 __all__ = ["apps", "broker", "kafka", "kafka_broker", "pytest_report_header", "scenes"]
 
 
-def pytest_report_header() -> str | None:
+def pytest_report_header() -> list[str]:
     """Says at the top what the skips at the bottom will be about."""
-    reason = install.unavailable()
-    return None if reason is None else f"TESTS ON A REAL KAFKA WILL NOT RUN: {reason}"
+    reasons = {"ON A REAL KAFKA": install.unavailable(), "ON A BAD NETWORK": install.toxiproxy_unavailable()}
+    return [f"TESTS {what} WILL NOT RUN: {reason}" for what, reason in reasons.items() if reason is not None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,18 +11,22 @@ MIB = 1 << 20
 
 def test_the_default_is_divided_as_decided() -> None:
     budget = Budget.from_bytes(96 * MIB)
-    assert (budget.prefetch, budget.rings, budget.in_flight) == (24 * MIB, 48 * MIB, 24 * MIB)
-    assert (budget.ring_minimum, budget.rings_shared) == (4 * MIB, 32 * MIB)
+    assert (budget.prefetch, budget.rings, budget.in_flight) == (21 * MIB, 42 * MIB, 21 * MIB)
+    assert (budget.ring_minimum, budget.rings_shared) == (42 * MIB // 12, 28 * MIB)
 
 
 @given(st.integers(MINIMUM_BYTES, 1 << 40), st.integers(1, 1000))
-def test_shares_add_up(total: int, lanes: int) -> None:
+def test_shares_and_what_is_spare_add_up(total: int, lanes: int) -> None:
     budget = Budget.from_bytes(total)
-    assert budget.prefetch + budget.rings + budget.in_flight == total
+    spare = total - budget.prefetch - budget.rings - budget.in_flight
+    assert spare == max(total // 8, min(8 * MIB, total // 4))
     assert 4 * budget.ring_minimum + budget.rings_shared == budget.rings
     assert min(budget.prefetch, budget.ring_minimum, budget.rings_shared, budget.in_flight) > 0
     queued = budget.queued_kbytes(lanes) * 1024 * lanes
     assert queued <= budget.prefetch * 0.4 or budget.queued_kbytes(lanes) == 512
+    messages = budget.queued_messages(lanes)
+    assert 1000 <= messages <= 100_000
+    assert messages * lanes * 340 <= budget.prefetch or messages == 1000
 
 
 def test_too_little_is_refused() -> None:
@@ -30,3 +34,5 @@ def test_too_little_is_refused() -> None:
         Budget.from_bytes(MINIMUM_BYTES - 1)
     with pytest.raises(ValueError, match="lane"):
         Budget.from_bytes(MINIMUM_BYTES).queued_kbytes(0)
+    with pytest.raises(ValueError, match="lane"):
+        Budget.from_bytes(MINIMUM_BYTES).queued_messages(0)

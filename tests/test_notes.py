@@ -27,6 +27,8 @@ class Log:
         (("lost", 3, 0, "orders/0,1,2"), "warning"),
         (("halted", 0, 17, "too large"), "error"),
         (("reset", 0, 12, "deleted"), "error"),
+        (("start", 4, 0, "expired"), "warning"),
+        (("start", 6, 0, "added"), "info"),
         (("log", 3, 0, "MAXPOLL: exceeded"), "error"),
         (("log", 7, 0, "x: y"), "debug"),
     ],

@@ -1,8 +1,9 @@
 """End-to-end benchmarks on a real Kafka.
 
-    python -m benchmarks.e2e all                                  all four, one after the other
+    python -m benchmarks.e2e all                                  all of them, one after the other
     python -m benchmarks.e2e drain   [--records N] [--reps R]     read a backlog: raw C loop, tidegate, Python loops
     python -m benchmarks.e2e push    [--records N] [--reps R]     the same to an HTTP app, batches of 500
+    python -m benchmarks.e2e hold    [--records N] [--away S]     drained after the app was away: against plain
     python -m benchmarks.e2e latency [--seconds S]                append to app, alone and beside bulk
     python -m benchmarks.e2e start                                start to first event, idle CPU, --version
 
@@ -20,14 +21,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.e2e import latency, rates, start
+from benchmarks.e2e import hold, latency, rates, start
 from benchmarks.e2e.runner import ROOT, Contender
 
 sys.path.insert(0, str(ROOT / "tests"))
 from harness.install import KafkaUnavailableError
 from harness.kafka import KafkaServer
 
-KINDS = ("drain", "push", "latency", "start")
+KINDS = ("drain", "push", "hold", "latency", "start")
 
 
 @contextmanager
@@ -47,6 +48,7 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=10_000_000)
     parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--away", type=float, default=60, help="seconds without the app (hold)")
     parser.add_argument("--timeout", type=float, default=600)
     parser.add_argument("--topic", help="an existing topic with at least --records events; default: one is filled")
     parser.add_argument("--add", action="append", default=[], metavar="NAME=COMMAND")
@@ -64,6 +66,8 @@ def main() -> int:
                 if what in ("drain", "push"):
                     # One topic serves all.
                     options.topic = rates.main(what, bootstrap, options, more, only, out)
+                elif what == "hold":
+                    options.topic = hold.main(bootstrap, options, out)
                 elif what == "latency":
                     options.topic = options.topic or rates.filled(bootstrap, options.records)
                     latency.main(bootstrap, options.seconds, options.topic, out)

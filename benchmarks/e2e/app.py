@@ -1,10 +1,12 @@
 """An HTTP app without work of its own, so that it is the sender who is measured: reads each body, answers 204.
 
-    python app.py PORT [CLASS]     POST anything; GET anything: {"requests", "bytes", "records", "ages_ms"}
+    python app.py PORT [CLASS]     POST anything; GET anything: {"requests", "bytes", "records", "first", "last",
+                                   "ages_ms"}
 
-Records are the line feeds of bodies, or X-Tidegate-Records where it is given. Ages are of the events of CLASS, in
-envelope form: from their timestamp to the last byte of their body; a GET takes them away. A bare asyncio protocol: any
-framework would cost more than some contenders do.
+Records are the line feeds of bodies, or X-Tidegate-Records where it is given. `first` and `last` are wall-clock
+seconds, of the first request's head and of the last body's end. Ages are of the events of CLASS, in envelope form: from
+their timestamp to the last byte of their body; a GET takes them away. A bare asyncio protocol: any framework would cost
+more than some contenders do.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import time
 
 import uvloop
 
-COUNTS = {"requests": 0, "bytes": 0, "records": 0}
+COUNTS = {"requests": 0, "bytes": 0, "records": 0, "first": 0.0, "last": 0.0}
 AGES: list[float] = []
 AGED = sys.argv[2].encode() if len(sys.argv) > 2 else None
 TIMESTAMP = re.compile(rb'"ts":(\d+)')
@@ -38,6 +40,7 @@ class App(asyncio.Protocol):
                 if self.aged:
                     self.body += part
                 if not self.left:
+                    COUNTS["last"] = time.time()
                     if self.aged:
                         now = time.time() * 1000
                         AGES.extend(now - int(ts) for ts in TIMESTAMP.findall(self.body))
@@ -55,6 +58,7 @@ class App(asyncio.Protocol):
                 self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
                 continue
             COUNTS["requests"] += 1
+            COUNTS["first"] = COUNTS["first"] or time.time()
             told = fields.get(b"x-tidegate-records")
             self.lines = told is None
             self.aged, self.body = AGED is not None and fields.get(b"x-tidegate-class") == AGED, b""

@@ -51,12 +51,16 @@ def build_raw() -> str:
     return str(target)
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def app(*arguments: str) -> Iterator[str]:
     """The HTTP app in a process of its own; its URL."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen([sys.executable, str(HERE / "app.py"), str(port), *arguments])
     try:
         for _ in range(100):

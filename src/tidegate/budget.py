@@ -6,15 +6,20 @@ from dataclasses import dataclass
 
 MINIMUM_BYTES = 16 << 20
 _CLASSES = 4
+# Kept for what no share counts: fetch responses being unpacked, bodies being built, partitions, an allocator's holes.
+# An eighth grows with the shares, and this much is there at any size (docs/adr/0009-a-spare-part-of-the-budget.md).
+_SPARE_BYTES = 8 << 20
 # Payload bytes that librdkafka may queue per byte of prefetch budget. The rest pays for its 340 B per queued message
 # (about as much again at the usual 260 B events) and for the fetch response in hand that overshoots the limit.
 _QUEUED_SHARE = 0.4
 _QUEUED_FLOOR_KBYTES = 512
+_MESSAGE_BYTES = 340  # of librdkafka's own for each queued message, whatever its size
+_QUEUED_MESSAGES = (1000, 100_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Shares of ``TIDEGATE_MEMORY_BYTES``, all in bytes; they add up to ``total``.
+    """Shares of ``TIDEGATE_MEMORY_BYTES``, all in bytes; ``total`` less what they add up to is spare.
 
     Attributes:
         prefetch: what librdkafka holds ahead of the reader, over all lanes.
@@ -29,15 +34,16 @@ class Budget:
 
     @classmethod
     def from_bytes(cls, total: int) -> Budget:
-        """Divide ``total`` bytes: a quarter, a half, a quarter.
+        """Divide ``total`` bytes: a part stays spare, and of the rest a quarter, a half, a quarter.
 
         Raises:
             ValueError: less than 16 MiB, which leaves no room for one fetch, one batch and four rings.
         """
         if total < MINIMUM_BYTES:
             raise ValueError(f"a budget of {total} bytes is below the minimum of {MINIMUM_BYTES}")
-        prefetch, rings = total // 4, total // 2
-        return cls(total=total, prefetch=prefetch, rings=rings, in_flight=total - prefetch - rings)
+        used = total - max(total // 8, min(_SPARE_BYTES, total // 4))
+        prefetch, rings = used // 4, used // 2
+        return cls(total=total, prefetch=prefetch, rings=rings, in_flight=used - prefetch - rings)
 
     def sending(self, batch_max_bytes: int) -> int:
         """Bytes of bodies that may be in flight at once. The room of two batches is kept: for the one being built,
@@ -59,3 +65,10 @@ class Budget:
         if lanes < 1:
             raise ValueError("there is at least one lane")
         return max(_QUEUED_FLOOR_KBYTES, int(self.prefetch * _QUEUED_SHARE) // lanes // 1024)
+
+    def queued_messages(self, lanes: int) -> int:
+        """``queued.min.messages`` for each of ``lanes`` lanes: records of a few bytes weigh what librdkafka adds."""
+        if lanes < 1:
+            raise ValueError("there is at least one lane")
+        least, most = _QUEUED_MESSAGES
+        return max(least, min(most, self.prefetch // lanes // _MESSAGE_BYTES))

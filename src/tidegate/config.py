@@ -72,7 +72,7 @@ class Settings(BaseSettings):
         None, "Kafka", "", "Static membership; unique per replica, and only for replicas that stay.", min_length=1
     )
     start: Literal["earliest", "latest"] = _setting(
-        "earliest", "Kafka", "", "Where to begin in a partition without a committed offset."
+        "earliest", "Kafka", "", "Where to begin in a topic that the group has not begun to read."
     )
     max_uncommitted_records: int = _setting(
         131072, "Kafka", "records per partition", "Read but not yet committed, at most.", ge=1024, le=1 << 24

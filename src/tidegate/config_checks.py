@@ -144,7 +144,7 @@ def across(settings: Settings, kafka: Mapping[str, Value]) -> tuple[list[Problem
             f"is more than the {values.format_size(in_flight)} that TIDEGATE_MEMORY_BYTES leaves for bodies in flight"
         )
         where = f"TIDEGATE_BATCH_MAX_BYTES={values.format_size(settings.batch_max_bytes)}"
-        problems.append(Problem(where, what, "Lower it, or raise TIDEGATE_MEMORY_BYTES to four times as much."))
+        problems.append(Problem(where, what, "Lower it, or raise TIDEGATE_MEMORY_BYTES to six times as much."))
     return problems, warnings + _contradictions(settings)
 
 

@@ -47,6 +47,8 @@ class NoteLog:
                     self._log.error("a topic stands still", detail=text)
                 case "reset":
                     self._log.error("position out of range", lost=number, detail=text)
+                case "start":
+                    getattr(self._log, _LEVELS[min(max(code, 0), len(_LEVELS) - 1)])("start offset", detail=text)
 
     def _seldom(self, key: tuple[str, int, str], level: str, event: str, **fields: Any) -> None:
         now = self._clock()

@@ -1,8 +1,9 @@
 """The sidecar: joins the native core, the sink and the signals, and ends all of it in order.
 
     reader thread ──rings──► dispatcher ──► delivery ──► sink
-          ▲                                    │
-          └── stored offsets ◄── ledger ◄──────┘
+          ▲ ▲                                  │ │
+          │ └── stored offsets ◄── ledger ◄────┘ │
+          └──── hold, pause ◄──── control ◄──────┘
 
 Start: sink, reader, delivery. End: stop reading, drain, store and commit, leave the group, exit.
 
@@ -33,6 +34,7 @@ import uvloop
 from tidegate.broker.properties import consumer_properties
 from tidegate.broker.topics import count_lanes, nothing_there
 from tidegate.classification import rule_table
+from tidegate.control import Control
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
 from tidegate.core.process import name_thread, tune_allocator
@@ -167,10 +169,24 @@ class Sidecar:
             limiter=_limiter(settings),
             log=log,
         )
+        self.control = Control(
+            self.reader,
+            self.rings,
+            self.ledger,
+            self.delivery.stats,
+            memory_bytes=budget.total,
+            log=log,
+        )
         self.drain = Drain(self.dispatcher.states)
         self.ops: OpsServer | None = None
         if ops_socket is not None:
-            sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats)
+            sources = Sources(
+                self.ledger,
+                self.dispatcher,
+                self.reader,
+                self.delivery.stats,
+                lambda: self.control.accounted_bytes,
+            )
             self.ops = OpsServer(
                 ops_socket,
                 heartbeat_age=lambda: 0.0 if self.reader.ended else self.reader.heartbeat_age,
@@ -204,6 +220,7 @@ class Sidecar:
         self.reader.start()
         log.info("started", topics=list(self._settings.topics), group=self._settings.group_id, sink=self.sink.name)
         delivering = asyncio.create_task(self.delivery.run(), name="delivery")
+        controlling = asyncio.create_task(self.control.run(), name="control")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         draining = asyncio.create_task(self._drain_asked.wait(), name="drain")
         watching = asyncio.create_task(stuck(self.reader, self._topics), name="watchdog")
@@ -231,7 +248,7 @@ class Sidecar:
             log.info("stopped", drained=not self.drain.given_up)
             return 0
         finally:
-            for task in (stopping, draining, watching, ending):
+            for task in (controlling, stopping, draining, watching, ending):
                 if task is not None:
                     task.cancel()
             loop.remove_reader(self.reader.notify_fd)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 
 class EventClass(IntEnum):
@@ -32,3 +33,46 @@ class Disposition(StrEnum):
 
 CLASSES: tuple[EventClass, ...] = tuple(EventClass)
 CLASS_LABELS: tuple[str, ...] = tuple(c.label for c in CLASSES)
+
+
+class LaneState(NamedTuple):
+    """One lane, a topic of one consumer handle, as the reader's thread last left it.
+
+    Attributes:
+        reason: ``"flowing"``, or why it is held: ring, span, halted, budget or app-down.
+        klass: index of the class whose ring is full, or of the lane; -1: any.
+        seconds: of this hold.
+        holds: since the start.
+        ring_seconds, span_seconds, budget_seconds, app_down_seconds: of ended holds, by reason.
+        own: the reader's thread holds it for its own safety, whatever it was told.
+        lane_klass: the class that a rule gave the whole topic; -1: each record's own.
+        paused: librdkafka was told to pause its partitions.
+        pauses: since the start.
+        paused_seconds: since the start, this pause included.
+        purged: records that pausing threw away, to be fetched again.
+        queued: records fetched for it and not yet in a ring.
+        queued_bytes: what they take, estimated.
+        span: unsettled offsets of its fullest partition.
+        head_age: age in seconds of the record that a hold keeps waiting, where the lane may carry critical records;
+            0: not held, or not known.
+    """
+
+    topic: str
+    reason: str
+    klass: int
+    seconds: float
+    holds: int
+    ring_seconds: float
+    span_seconds: float
+    budget_seconds: float = 0.0
+    app_down_seconds: float = 0.0
+    own: bool = False
+    lane_klass: int = -1
+    paused: bool = False
+    pauses: int = 0
+    paused_seconds: float = 0.0
+    purged: int = 0
+    queued: int = 0
+    queued_bytes: int = 0
+    span: int = 0
+    head_age: float = 0.0

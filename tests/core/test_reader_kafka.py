@@ -181,3 +181,41 @@ def test_records_with_headers_and_without_side_by_side(kafka: str, codec: str) -
     assert [lines[offset]["headers"] for offset in range(2000)] == sent
     assert in_use
     assert 0.2 * 2000 < seen < 2000
+
+
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_pausing_loses_nothing_and_outlives_no_assignment(kafka: str, protocol: str) -> None:
+    """Under load in every cycle; then paused while a second member comes and goes: what comes back flows."""
+    topic, group = fresh(kafka, 4)
+    made = with_protocol(kafka, group, protocol)
+    with Member([(made, [topic])], rings=2 << 20) as first:
+        first.wait_assigned(4, 40)
+        sent = 0
+
+        def place() -> int:
+            return [state.topic for state in first.reader.lanes()].index(topic)
+
+        for _ in range(20):
+            sent += send(kafka, topic, shop_events(2000, 4))
+            first.deliver()
+            first.reader.order(place(), "ring", pause=True)
+            first.wait_until(lambda: first.reader.lanes()[place()].paused, idle=first.deliver)
+            first.reader.order(place(), None)
+            first.wait_until(lambda: not first.reader.lanes()[place()].paused, idle=first.deliver)
+        first.deliver_count(sent, 40)
+        assert len(set(first.delivered)) == sent
+        for partition in range(4):
+            read = [offset for _, p, offset in first.delivered if p == partition]
+            assert read == list(range(len(read)))
+        first.reader.order(place(), "budget", pause=True)
+        with Member([(made, [topic])]) as second:
+            second.wait_until(lambda: len(first.owned()) == len(second.owned()) == 2, 40, idle=second.deliver)
+            assert first.reader.lanes()[place()].paused
+        first.wait_until(lambda: len(first.owned()) == 4, 40)
+        sent += send(kafka, topic, shop_events(2000, 4))
+        first.wait_until(lambda: first.reader.lanes()[place()].paused)
+        first.reader.order(place(), None)
+        first.deliver_until(lambda: len(first.delivered) + len(second.delivered) == sent, 40)
+        assert set(Counter(first.delivered + second.delivered).values()) == {1}
+        assert not {"lost", "fatal"} & set(first.kinds())
+        assert first.conserved()

@@ -12,35 +12,48 @@ from itertools import pairwise
 from confluent_kafka import KafkaException
 
 from harness.applog import Request
-from harness.checker import Report, judge
+from harness.checker import Report, exposed, judge
 from harness.produce import Writer, shop_events
 from harness.scene import Scene, event_class
 from harness.sidecar import Sidecar
 from harness.topics import Partition, assignments
 
 EVENTS_PER_SECOND = 300
+STREAM_END_SECONDS = 100  # a flush gives up after 90
 
 
 @contextmanager
 def stream(scene: Scene, partitions: int | None = None) -> Iterator[None]:
-    """Produces EVENTS_PER_SECOND beside the block, over ``partitions`` of the topic (all of them)."""
+    """Produces EVENTS_PER_SECOND beside the block, over ``partitions`` of the topic (all of them).
+
+    Idempotent: a retry of the producer's own must not look like a record of its own. Raises what the producing
+    raised, or TimeoutError where it does not end.
+    """
     done = threading.Event()
+    failed: list[BaseException] = []
 
     def produce() -> None:
         number, count = 0, EVENTS_PER_SECOND // 10
-        with Writer(scene.broker.bootstrap_servers, scene.topic) as writer:
-            while not done.wait(0.1):
-                writer.send(shop_events(count, partitions or scene.partitions, start=number))
-                writer.producer.poll(0)
-                number += count
+        try:
+            with Writer(scene.broker.bootstrap_servers, scene.topic, enable_idempotence="true") as writer:
+                while not done.wait(0.1):
+                    writer.send(shop_events(count, partitions or scene.partitions, start=number))
+                    writer.producer.poll(0)
+                    number += count
+        except BaseException as e:
+            failed.append(e)
 
-    thread = threading.Thread(target=produce)
+    thread = threading.Thread(target=produce, name=f"stream {scene.topic}", daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
-        thread.join()
+        thread.join(STREAM_END_SECONDS)
+    if thread.is_alive():
+        raise TimeoutError(f"the stream into {scene.topic} has not ended after {STREAM_END_SECONDS} s")
+    if failed:
+        raise failed[0]
 
 
 def wait_flowing(scene: Scene, sidecar: Sidecar, timeout: float = 40, what: str = "events flow") -> float:
@@ -86,11 +99,6 @@ def require_conserved(*sidecars: Sidecar) -> None:
             assert counts["polled"] == ended, f"{sidecar.name}, {label}: {counts}"
 
 
-def unsaid(scene: Scene) -> int:
-    """Events that the app took without the sidecar having learned it: they come again, nobody can know better."""
-    return sum(len(request.ids) for request in scene.app.requests() if request.status is None)
-
-
 def judge_flowing(scene: Scene, duplicates: int) -> Report:
     """A verdict while the stream goes on: commits are asked first, then the app, then the topic.
 
@@ -100,3 +108,9 @@ def judge_flowing(scene: Scene, duplicates: int) -> Report:
     records, ends = scene.read()
     found = judge(records, requests, committed, ends, drained=False, duplicates=duplicates, classes=event_class)
     return found.require()
+
+
+def exposed_flowing(scene: Scene) -> int:
+    """What comes again from here on, asked while others go on: commits first, so that it is rather too much."""
+    committed, requests = scene.committed(), scene.app.requests()
+    return exposed(scene.read()[0], requests, committed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from harness import applog
 from harness.leash import leashed
 
 TESTS = Path(__file__).parent.parent
+_START_SECONDS = 60
 
 
 class App:
@@ -31,9 +33,11 @@ class App:
         environment = os.environ | {"PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"}
         self._process = subprocess.Popen(leashed(command), stdout=subprocess.PIPE, env=environment)
         assert self._process.stdout is not None
-        first = self._process.stdout.readline()
+        ready, _, _ = select.select([self._process.stdout], [], [], _START_SECONDS)
+        first = self._process.stdout.readline() if ready else b""
         if not first:
-            raise RuntimeError(f"the app double did not start: exit {self._process.wait()}")
+            self.close()
+            raise RuntimeError(f"the app double said no ports within {_START_SECONDS} s: {self._process.returncode}")
         ports = json.loads(first)
         self.port: int = ports["port"]
         self.url = f"http://127.0.0.1:{self.port}/events"
@@ -71,7 +75,7 @@ class App:
     def close(self) -> None:
         """Ends the process; the log stays."""
         self._process.kill()
-        self._process.wait()
+        self._process.wait(10)
         if self._process.stdout is not None:
             self._process.stdout.close()
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,15 @@ REAL = pytest.param("kafka", marks=pytest.mark.kafka)
 
 def require_java() -> None:
     """Skips a test that needs its own broker where there cannot be one; in CI that is a failure."""
-    reason = install.unavailable()
+    _require(install.unavailable())
+
+
+def require_toxiproxy() -> None:
+    """Skips a test that needs a bad network where there cannot be one; in CI that is a failure."""
+    _require(install.toxiproxy_unavailable())
+
+
+def _require(reason: str | None) -> None:
     if reason is not None:
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail(f"CI=true, but {reason}", pytrace=False)
@@ -43,9 +51,13 @@ def kafka() -> Iterator[str]:
         yield server.bootstrap_servers
 
 
-def real_broker(servers: str) -> Broker:
-    """The ``Broker`` face of a real Kafka."""
-    return Broker(servers, True, lambda name, partitions, config: create_topic(servers, name, partitions, config))
+def real_broker(servers: str, replicas: int = 1) -> Broker:
+    """The ``Broker`` face of a real Kafka; its topics have so many replicas."""
+
+    def create(name: str, partitions: int, config: Mapping[str, str]) -> None:
+        create_topic(servers, name, partitions, config, replicas)
+
+    return Broker(servers, True, create)
 
 
 def embedded_broker(embedded: EmbeddedBroker) -> Broker:
@@ -80,17 +92,24 @@ def apps() -> Iterator[AppPool]:
 @pytest.fixture
 def scenes(tmp_path: Path, apps: AppPool) -> Iterator[Scenes]:
     """Makes scenes that end with the test. What their sidecars said last is shown when the test fails."""
+    with made_scenes(tmp_path, apps, Scene) as make:
+        yield make
+
+
+@contextmanager
+def made_scenes(directory: Path, apps: AppPool, kind: type[Scene]) -> Iterator[Scenes]:
+    """Makes scenes of a kind below ``directory`` that end with the block, and prints what their sidecars said last."""
     with ExitStack() as stack:
         made: list[Path] = []
 
         def make(broker: Broker, **more: Any) -> Scene:
-            directory = tmp_path / str(len(made))
-            made.append(directory)
-            directory.mkdir()
-            return stack.enter_context(Scene(broker, directory, apps, **more))
+            place = directory / str(len(made))
+            made.append(place)
+            place.mkdir()
+            return stack.enter_context(kind(broker, place, apps, **more))
 
         yield make
-        for directory in made:
-            for path in sorted(directory.glob("*.err")) + sorted(directory.glob("*.out")):
+        for place in made:
+            for path in sorted(place.glob("*.err")) + sorted(place.glob("*.out")):
                 lines = path.read_text(errors="replace").splitlines()[-40:]
-                print("\n".join([f"--- {directory.name}/{path.name}", *lines]))
+                print("\n".join([f"--- {place.name}/{path.name}", *lines]))

@@ -1,4 +1,4 @@
-"""Fetches Apache Kafka from Maven once, into a cache that concurrent runs may share."""
+"""Fetches Apache Kafka (Maven) and toxiproxy (Go) once, into a cache that concurrent runs may share."""
 
 from __future__ import annotations
 
@@ -8,25 +8,49 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 VERSION = "4.3.0"
 JAVA_MIN = 17
 HERE = Path(__file__).parent / "kafka"
+TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server"
+TOXIPROXY_VERSION = "2.5.0"
 
 
 class KafkaUnavailableError(RuntimeError):
     """This machine lacks what the broker needs. The text says what."""
 
 
+class ToxiproxyUnavailableError(RuntimeError):
+    """This machine lacks what toxiproxy needs. The text says what."""
+
+
 def cache_dir() -> Path:
     """Where the jars are kept: ``TIDEGATE_TEST_KAFKA_CACHE``, or the user's cache directory."""
     override = os.environ.get("TIDEGATE_TEST_KAFKA_CACHE")
-    if override:
-        return Path(override)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "tidegate" / f"kafka-{VERSION}"
+    return Path(override) if override else _cache() / f"kafka-{VERSION}"
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate"
+
+
+def class_archive() -> Path:
+    """Where the JVM's archive of the broker's loaded classes is kept, once a broker has left one (node.py)."""
+    return cache_dir().with_name(cache_dir().name + ".jsa")
+
+
+def keep_class_archive(made: Path) -> None:
+    """Takes an archive that a broker left, unless there is one."""
+    target = class_archive()
+    if not target.exists():
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix="keeping-", delete=False) as scratch:
+            pass
+        shutil.copy(made, scratch.name)
+        Path(scratch.name).replace(target)
+    made.unlink()
 
 
 @cache
@@ -37,7 +61,7 @@ def java() -> str:
     found = found or shutil.which("java")
     if found is None:
         raise KafkaUnavailableError(f"no Java: tests on a real Kafka need Java {JAVA_MIN} or newer")
-    text = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    text = subprocess.run([found, "-version"], capture_output=True, text=True, check=False, timeout=60).stderr
     version = re.search(r'version "(\d+)', text)
     if version is None or int(version[1]) < JAVA_MIN:
         shown = text.splitlines()[0] if text else "no version"
@@ -56,24 +80,31 @@ def jars() -> Path:
         return target
     if shutil.which("mvn") is None:
         raise KafkaUnavailableError("no Maven: tests on a real Kafka need it once, to fetch the broker")
+    return _once(target, _fetch)
+
+
+def _once(target: Path, fetch: Callable[[Path], Path]) -> Path:
+    """``target``, made at the first call on a machine of the directory that ``fetch`` fills in a scratch directory."""
+    if target.is_dir():
+        return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with open(target.parent / f"{target.name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # released with the descriptor, also when this process is killed
         if target.is_dir():
             return target
         with tempfile.TemporaryDirectory(dir=target.parent, prefix="fetching-") as scratch:
-            _fetch(Path(scratch))
             # The rename is what makes it exist: whoever sees the directory sees all of it.
-            (Path(scratch) / "lib").rename(target)
+            fetch(Path(scratch)).rename(target)
     return target
 
 
-def _fetch(scratch: Path) -> None:
+def _fetch(scratch: Path) -> Path:
     shutil.copy(HERE / "pom.xml", scratch)
     command = ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={scratch / 'lib'}"]
     done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False, timeout=900)
     if done.returncode or not list((scratch / "lib").glob("kafka_2.13-*.jar")):
         raise RuntimeError(f"Maven could not fetch Apache Kafka {VERSION}:\n{done.stdout}{done.stderr}")
+    return scratch / "lib"
 
 
 def unavailable() -> str | None:
@@ -85,3 +116,39 @@ def unavailable() -> str | None:
     if not cache_dir().is_dir() and shutil.which("mvn") is None:
         return "no Maven: tests on a real Kafka need it once, to fetch the broker"
     return None
+
+
+def toxiproxy() -> Path:
+    """toxiproxy's server: ``TIDEGATE_TEST_TOXIPROXY``, or built by Go at the first call on a machine.
+
+    Raises ToxiproxyUnavailableError without Go, RuntimeError with Go's output where the build fails.
+    """
+    override = os.environ.get("TIDEGATE_TEST_TOXIPROXY")
+    if override:
+        return Path(override)
+    reason = toxiproxy_unavailable()
+    if reason is not None:
+        raise ToxiproxyUnavailableError(reason)
+    return _once(_toxiproxy_dir(), _build_toxiproxy) / "server"
+
+
+def toxiproxy_unavailable() -> str | None:
+    """Why toxiproxy cannot run here, or None. Cheap: builds nothing."""
+    ready = os.environ.get("TIDEGATE_TEST_TOXIPROXY") or _toxiproxy_dir().is_dir() or shutil.which("go")
+    return None if ready else "no Go: tests with a bad network need Go 1.17 or newer once, to build toxiproxy"
+
+
+def _toxiproxy_dir() -> Path:
+    return _cache() / f"toxiproxy-{TOXIPROXY_VERSION}"
+
+
+def _build_toxiproxy(scratch: Path) -> Path:
+    built = scratch / "bin"
+    environment = os.environ | {"GOBIN": str(built), "CGO_ENABLED": "0"}
+    command = ["go", "install", f"{TOXIPROXY}@v{TOXIPROXY_VERSION}"]
+    done = subprocess.run(
+        command, cwd=scratch, env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
+    if done.returncode or not (built / "server").is_file():
+        raise RuntimeError(f"Go could not build toxiproxy {TOXIPROXY_VERSION}:\n{done.stdout}{done.stderr}")
+    return built

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import base64
-import os
 import shutil
-import signal
-import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
-
-from harness import install
-from harness.leash import leashed
+from harness.node import JVM_OPTIONS, Node
 from harness.ports import free_ports
 from harness.topics import create_topic
 
 GROUP_SESSION_MS = 4_000  # of members with the new protocol: the broker decides; classic ones may go down to 1 s
 
 _SECURITY = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
-_PROPERTIES = {
+PROPERTIES = {
     "process.roles": "broker,controller",
-    "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "auto.create.topics.enable": "false",
     "num.network.threads": "2",
@@ -59,13 +50,18 @@ _PROPERTIES = {
 }
 
 
+def new_cluster_id() -> str:
+    """A cluster id as StorageTool takes it."""
+    return "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # no leading "-": not an option
+
+
 class KafkaServer:
     """One broker on one data directory, on ports that it keeps over restarts.
 
     ``properties`` are added to ``server.properties``; ``jvm_options`` follow the defaults. ``listeners`` are more of
     them beside the plain one, security protocol to port on 127.0.0.1, with their settings among ``properties``; a name
     that is no security protocol is a plain one. ``advertised`` gives the port that clients of a listener are told
-    where it is another one: that of a proxy in between (proxy.py).
+    where it is another one: that of a proxy in between (toxiproxy.py).
     Without ``data_dir`` the data lives in a temporary directory that ``close`` removes. A process that is killed takes
     its broker with it.
     Raises KafkaUnavailableError without Java or Maven, RuntimeError with the end of the log where it does not start.
@@ -79,21 +75,14 @@ class KafkaServer:
         properties: Mapping[str, str] | None = None,
         listeners: Mapping[str, int] | None = None,
         advertised: Mapping[str, int] | None = None,
-        jvm_options: Sequence[str] = ("-XX:TieredStopAtLevel=1",),  # for a run of minutes the cheap compiler wins
+        jvm_options: Sequence[str] = JVM_OPTIONS,
     ) -> None:
-        self._jars = install.jars()
         self._temporary = data_dir is None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="tidegate-kafka-"))
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        self.log_path = self.data_dir / "server.log"
-        self._java = [install.java(), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
-        self._java += [*jvm_options, f"-Dlog4j2.configurationFile={install.HERE / 'log4j2.properties'}"]
-        self._java += ["-cp", f"{self._jars}/*"]
+        self._node = Node(self.data_dir, heap_mb, jvm_options)
         self._more = dict(properties or {})
         self._listeners = dict(listeners or {})
         self._advertised = dict(advertised or {})
-        self._process: subprocess.Popen[bytes] | None = None
-        self._log: IO[bytes] | None = None
         self._port = 0
 
     @property
@@ -101,9 +90,13 @@ class KafkaServer:
         return f"127.0.0.1:{self._port}"
 
     @property
+    def log_path(self) -> Path:
+        return self._node.log_path
+
+    @property
     def pid(self) -> int | None:
         """Process id of the broker while it runs."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+        return self._node.pid
 
     def start(self, timeout: float = 90) -> Self:
         """Starts (the first time: also formats the storage) and returns when the broker answers."""
@@ -112,7 +105,8 @@ class KafkaServer:
             if fresh:
                 self._format()
             try:
-                self._run(time.monotonic() + timeout)
+                self._node.launch()
+                self._node.wait(timeout)
             except RuntimeError:
                 taken = b"Address already in use" in self.log_path.read_bytes()
                 if not (fresh and taken and attempt < 2):
@@ -125,11 +119,11 @@ class KafkaServer:
 
     def stop(self, timeout: float = 30) -> None:
         """An orderly shutdown; the data stays."""
-        self._end(signal.SIGTERM, timeout)
+        self._node.stop(timeout)
 
     def kill(self) -> None:
         """kill -9; the data stays as it is."""
-        self._end(signal.SIGKILL, 10)
+        self._node.kill()
 
     def restart(self, timeout: float = 90) -> None:
         """Starts again on the same data and ports, after ``stop`` or ``kill`` (or kills first)."""
@@ -148,7 +142,7 @@ class KafkaServer:
 
     def log_tail(self, lines: int = 40) -> str:
         """The end of the broker's log."""
-        return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+        return self._node.log_tail(lines)
 
     def __enter__(self) -> Self:
         try:
@@ -167,59 +161,14 @@ class KafkaServer:
         clients = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self._clients())
         told = ",".join(f"{n}://127.0.0.1:{self._advertised.get(n, port)}" for n, port in self._clients())
         protocols = ",".join(f"{n}:{n if n in _SECURITY else 'PLAINTEXT'}" for n, _ in self._clients())
-        listeners = {
+        own = {
+            "node.id": "1",
             "listeners": f"{clients},CONTROLLER://127.0.0.1:{controller}",
             "advertised.listeners": told,
             "listener.security.protocol.map": f"{protocols},CONTROLLER:PLAINTEXT",
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "log.dirs": str(self.data_dir / "data"),
         }
-        lines = [f"{name}={value}\n" for name, value in (_PROPERTIES | listeners | self._more).items()]
-        config = self.data_dir / "server.properties"
-        config.write_text("".join(lines))
-        cluster = "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # no leading "-": not an option
-        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        if done.returncode:
-            raise RuntimeError(f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}")
+        self._node.format(self.bootstrap_servers, PROPERTIES | own | self._more, new_cluster_id())
 
     def _clients(self) -> list[tuple[str, int]]:
         return [("PLAINTEXT", self._port), *self._listeners.items()]
-
-    def _run(self, deadline: float) -> None:
-        self._log = open(self.log_path, "wb")  # noqa: SIM115 - the broker writes to it until it ends
-        command = leashed([*self._java, "kafka.Kafka", str(self.data_dir / "server.properties")])
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, env=environment
-        )
-        # "Connection refused" is what waiting looks like: not worth a line.
-        admin = AdminClient(
-            {"bootstrap.servers": self.bootstrap_servers, "reconnect.backoff.max.ms": 200, "log_level": 0}
-        )
-        while True:
-            if self._process.poll() is not None:
-                reason = f"ended with {self._process.returncode}"
-            elif time.monotonic() > deadline:
-                reason = "does not answer"
-            else:
-                try:
-                    admin.list_topics(timeout=0.5)
-                    return
-                except KafkaException:
-                    continue
-            self.kill()
-            raise RuntimeError(f"Kafka {reason}; the end of its log:\n{self.log_tail()}")
-
-    def _end(self, how: signal.Signals, timeout: float) -> None:
-        process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.send_signal(how)
-            try:
-                process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        if self._log is not None:
-            self._log.close()
-            self._log = None

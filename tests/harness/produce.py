@@ -93,8 +93,8 @@ class Writer:
         self._errors: list[KafkaError] = []
 
     def send(self, events: Iterable[Event]) -> int:
-        """Queues the events (waiting while the queue is full) and returns their number."""
-        sent = 0
+        """Queues the events (waiting while the queue is full) and returns their number. Raises TimeoutError."""
+        sent, deadline = 0, time.monotonic() + 120  # after 60 s without an answer a record leaves the queue
         for event in events:
             while True:
                 try:
@@ -108,6 +108,8 @@ class Writer:
                     )
                     break
                 except BufferError:
+                    if time.monotonic() > deadline:
+                        raise TimeoutError(f"{self.topic}: the producer's queue stays full") from None
                     self.producer.poll(0.1)
             sent += 1
         return sent

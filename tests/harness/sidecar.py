@@ -39,11 +39,13 @@ class Sidecar:
         directory.mkdir(parents=True, exist_ok=True)
         self.stdout_path = directory / f"{name}.out"
         self.stderr_path = directory / f"{name}.err"
+        self.terminated_at: float | None = None  # when SIGTERM was sent; monotonic seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Self:
         """Starts it (again)."""
         assert not self.alive, f"{self.name} still runs"
+        self.terminated_at = None
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")} | self.settings
         paths = [str(TESTS.parent / "src"), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(paths)
@@ -76,12 +78,13 @@ class Sidecar:
 
     def terminate(self) -> None:
         """SIGTERM."""
+        self.terminated_at = self.terminated_at or time.monotonic()
         self.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         self.process.kill()
-        self.process.wait()
+        self.process.wait(10)
 
     def wait(self, timeout: float = 30) -> int:
         """The exit code. Raises AssertionError with the end of the log when it does not end in time."""

@@ -15,6 +15,7 @@ from tidegate.delivery import Delivery
 from tidegate.ops.metrics import Snapshot, Sources
 from tidegate.pressure.adaptive import Adaptive
 from tidegate.sinks.base import open_sink
+from tidegate.types import LaneState
 
 
 @dataclass
@@ -23,9 +24,11 @@ class StillReader:
 
     heartbeat_age: float = 0.5
     stale: int = 0
-    held: list[tuple[str, str, int, float, int, float, float]] = field(default_factory=list)
+    refetched: int = 0
+    held: list[LaneState] = field(default_factory=list)
+    rebalances: dict[str, int] = field(default_factory=lambda: {"assigned": 2, "revoked": 1, "lost": 0})
 
-    def lanes(self) -> list[tuple[str, str, int, float, int, float, float]]:
+    def lanes(self) -> list[LaneState]:
         return self.held
 
 
@@ -44,14 +47,14 @@ class Parts:
         self.slots = [self.ledger.test_open(self.ledger.add_lane(topic), 0, 0) for topic in topics]
         self._next = [0] * len(topics)
 
-    def read(self, klass: int = 0, lane: int = 0) -> None:
+    def read(self, klass: int = 0, lane: int = 0, timestamp_ms: int = -1) -> None:
         offset = self._next[lane]
         self._next[lane] += 1
         assert self.ledger.test_read(self.slots[lane], offset, klass) == 0
-        assert self.rings.push(klass, b"{}", slot=self.slots[lane], offset=offset)
+        assert self.rings.push(klass, b"{}", slot=self.slots[lane], offset=offset, timestamp_ms=timestamp_ms)
 
     def snapshot(self, **changes: Any) -> Snapshot:
-        sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats)  # type: ignore[arg-type]
+        sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats, lambda: 12345)  # type: ignore[arg-type]
         return replace(sources.take(), **changes)
 
 

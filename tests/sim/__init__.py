@@ -2,6 +2,6 @@
 
 Real: rings, ledger and dispatcher (native), and delivery's choice, allowance, pacing and handling of answers (Python).
 Modelled: Kafka's logs and group (kafka.py, group.py), librdkafka's consumer (client.py), the app (app.py). Mirrored,
-function by function, because the native ones cannot run without librdkafka: intake.pyx and handle.pyx.
+function by function, because the native ones cannot run without librdkafka: lanes.pyx, intake.pyx and handle.pyx.
 One seed chooses every fault, every interleaving and every answer; the clock only moves by the scheduler (world.py).
 """

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from sim.app import MOODS
 from sim.cluster import Cluster
+from sim.intake import FLOWING, ORDERED_APP_DOWN, ORDERED_BUDGET, ORDERED_RING
 from sim.member import READING
+
+ORDERS = (
+    (FLOWING, False), (FLOWING, False), (ORDERED_RING, False), (ORDERED_APP_DOWN, False), (ORDERED_BUDGET, True),
+    (FLOWING, True),
+)  # fmt: skip
 
 
 class Actions(Cluster):
@@ -88,6 +94,15 @@ class Actions(Cluster):
             return ""
         member.stalled = self.now + self.rng.choice((0.5, 5.0, 20.0))
         return f"{member.name} until {member.stalled:.3f}"
+
+    def order(self) -> str:
+        """The control holds a lane, pauses it, or lets it go."""
+        if not (member := self.one()) or not member.intake.lanes or self.now < member.stalled:
+            return ""
+        lane = self.rng.choice(list(member.intake.lanes.values()))
+        reason, pause = self.rng.choice(ORDERS)
+        member.order(lane, reason, pause)
+        return f"{member.name} {lane.topic} {reason}{' pause' if pause else ''}"
 
     def trouble(self) -> str:
         self.group.troubled = not self.group.troubled

@@ -6,6 +6,7 @@ I3  records read = ended + buffered + in flight, by class, at every step
 I4  commits rise, and only for partitions that the member has (client.py refuses the others)
 I5  a record goes into one batch per assignment, is not read again below its start, and the app sees it once more only
     after an answer that was lost
+I6  a lane that the control holds is not read, and a partition is paused only while its lane is: also over rebalances
 I8  without faults the lag becomes 0, everything is delivered, and no lane is held (world.py)
 """
 
@@ -29,6 +30,7 @@ class Slot:
     stored: int = -1
     reset_from: int = -1
     resetting: int = 0
+    anew: bool = False
     # shadow
     first: int | None = None  # record of this assignment
     position: int = 0  # behind the last record read

@@ -1,9 +1,10 @@
 """librdkafka's consumer as the reader sees it: lane queues, positions, stored offsets, rebalance events.
 
 Its habits that matter are kept: a pause, and so every rebalance, throws away what was fetched and goes on behind the
-last message handed out; messages of an assignment that ended are filtered out of a lane's queue, error messages are
-not; letting a partition go clears its forward, some time later; offsets of a partition that is not assigned are
-refused; what is stored is committed when the partition is let go.
+last message handed out; a pause outlives an assignment; messages of an assignment that ended, or from before a pause,
+are filtered out of a lane's queue when it is read, error messages are not; letting a partition go clears its forward,
+some time later; offsets of a partition that is not assigned are refused; what is stored is committed when the partition
+is let go.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Client:
     def __init__(self, group: Group, topics: list[str], rng: Random, depth: int, name: str) -> None:
         self.group, self.topics, self.rng, self.depth, self.name = group, topics, rng, depth, name
         self.positions: dict[Partition, Position] = {}
+        self.paused: set[Partition] = set()  # whether assigned or not
         self.queues: dict[str, deque[Message]] = {topic: deque() for topic in topics}
         self.stored: dict[Partition, int] = {}
         self.events: deque[tuple[str, list[Partition]]] = deque()
@@ -63,7 +65,7 @@ class Client:
             return
         partition = self.rng.choice(list(self.positions))
         position, queue = self.positions[partition], self.queues[partition.topic]
-        if position.failed or len(queue) >= self.depth:
+        if position.failed or partition in self.paused or len(queue) >= self.depth:
             return
         log = self.group.logs[partition]
         if not log.start <= position.next <= log.end:
@@ -113,11 +115,31 @@ class Client:
             found.append(message)
         return found
 
+    def pause(self, partitions: list[Partition]) -> None:
+        """Fetches no more of these, and goes back to what was last handed out."""
+        self.paused.update(partitions)
+        for partition in partitions:
+            self._bump(partition)
+            if (position := self.positions.get(partition)) and not position.failed:
+                position.next, position.ended = position.handed, -1
+
+    def resume(self, partitions: list[Partition]) -> None:
+        self.paused.difference_update(partitions)
+
     def committed(self, partitions: list[Partition]) -> list[int] | None:
         """Offsets; None: the coordinator does not answer."""
         if self.group.troubled and self.rng.random() < 0.5:
             return None
         return [self.group.committed_of(partition) for partition in partitions]
+
+    def lows(self, partitions: list[Partition]) -> dict[Partition, int]:
+        """Where the logs begin; -1: a leader does not answer."""
+        silent = 0.3 if self.group.troubled else 0.0
+        return {p: -1 if self.rng.random() < silent else self.group.logs[p].start for p in partitions}
+
+    def commit_now(self, offsets: dict[Partition, int]) -> dict[Partition, bool]:
+        """By order, but fenced like every commit; what was taken."""
+        return {partition: self.group.commit(self, partition, offset) for partition, offset in offsets.items()}
 
     def forward(self, partition: Partition) -> None:
         self._forwarded.add(partition)

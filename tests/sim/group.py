@@ -110,14 +110,15 @@ class Group:
     def committed_of(self, partition: Partition) -> int:
         return self.committed.get(partition, NOTHING)
 
-    def commit(self, client: Client, partition: Partition, offset: int) -> None:
-        """Fenced as Kafka does it: who is not in the group with this partition is refused."""
+    def commit(self, client: Client, partition: Partition, offset: int) -> bool:
+        """Fenced as Kafka does it: who is not in the group with this partition is refused. False: refused, or lost."""
         if self.owner.get(partition) is not client or (self.troubled and self.rng.random() < 0.2):
-            return
+            return False
         before = self.committed.get(partition, 0)
         if offset != self.committed.get(partition):
             self.checks.committed(self.logs[partition], before, offset, client.name)
             self.committed[partition] = offset
+        return True
 
     @property
     def lag(self) -> int:

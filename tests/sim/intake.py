@@ -1,4 +1,4 @@
-"""intake.pyx in Python: lanes, and the way of a message into a ring. Each function names the one it mirrors.
+"""lanes.pyx and intake.pyx in Python: the way of a message into a ring. Each function names the one it mirrors.
 
 Left out: rules (a record brings its class), headers, and notes to the event loop.
 """
@@ -17,6 +17,7 @@ from tidegate.core.ring import Rings
 
 LIVE, CLOSING, DEAD, ORPHAN = 1, 2, 3, 4  # ledger.pxd
 FLOWING, HELD_RING, HELD_SPAN = 0, 1, 2  # intake.pxd
+ORDERED_RING, ORDERED_SPAN, ORDERED_BUDGET, ORDERED_APP_DOWN = 4, 5, 6, 7
 
 
 @dataclass(eq=False)
@@ -29,6 +30,11 @@ class Lane:
     hold_bytes: int = 0
     holds: int = 0
     resets: int = 0
+    order: int = FLOWING  # the control's: one of ORDERED_*
+    order_pause: bool = False
+    paused: bool = False
+    pauses: int = 0
+    pause_after: float = 0.0
     slots: dict[int, Slot] = field(default_factory=dict)
     carry: deque[Message] = field(default_factory=deque)
 
@@ -64,29 +70,54 @@ class Intake:
         self.stale += len(lane.carry) - len(kept)
         lane.carry = deque(kept)
         lane.hold = FLOWING
+        if self.mutant == "order-lost":
+            lane.order, lane.order_pause = FLOWING, False  # planted: what was ordered ends with the rebalance as well
 
     # ── holding ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def released(self, lane: Lane) -> bool:
-        """released: ends the hold where its reason has gone."""
-        if lane.hold == FLOWING:
-            return True
+        """released: ends the hold where its reason has gone, or begins one that was ordered."""
+        reason = lane.order
+        if reason == FLOWING and (lane.order_pause or lane.paused):
+            reason = ORDERED_BUDGET
         if lane.hold == HELD_RING:
             if not self.rings.test_room(lane.hold_class, lane.hold_bytes):
                 return False
-        elif lane.carry:
+        elif lane.hold == HELD_SPAN and lane.carry:
             message = lane.carry[0]
             slot = lane.slots.get(message.partition.number)
             if slot is not None:
                 at = self.ledger.test_slot(slot.number)
                 if at["next"] != at["frontier"] and message.offset - at["frontier"] > self.ledger.span // 2:
                     return False
-        lane.hold = FLOWING
-        return True
+        if lane.hold != reason:
+            if reason != FLOWING:
+                self._hold(lane, reason, -1)
+            else:
+                lane.hold = FLOWING
+        return reason == FLOWING
 
     def _hold(self, lane: Lane, reason: int, klass: int) -> None:
+        lane.holds += lane.hold == FLOWING
         lane.hold, lane.hold_class = reason, klass
-        lane.holds += 1
+
+    def look(self, lane: Lane) -> None:
+        """look: takes one message, if there is none in hand, and deals with events on the way."""
+        for _ in range(16):
+            if not lane.carry:
+                if lane.paused:
+                    break
+                lane.carry.extend(lane.client.consume(lane.topic, 1))
+            if not lane.carry or not lane.carry[0].err:
+                break
+            self._trouble(lane, lane.carry[0])
+            lane.carry.popleft()
+
+    def shed(self, lane: Lane) -> None:
+        """shed: reading the queue is what drops the messages that a pause has outdated."""
+        room = self.carry_max + 1 - len(lane.carry)
+        if room > 0:
+            lane.carry.extend(lane.client.consume(lane.topic, room))
 
     # ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,6 +182,7 @@ class Intake:
             old.reset_from, old.resetting = -1, 0
             return old
         fresh = self.open(lane, old.partition, -1)
+        fresh.anew = True
         lane.slots[old.partition.number] = fresh
         self.ledger.test_state(old.number, ORPHAN)
         return fresh

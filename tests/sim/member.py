@@ -10,7 +10,7 @@ from sim.app import App, Send
 from sim.checks import Checks, Slot
 from sim.client import Client
 from sim.handle import Handle
-from sim.intake import FLOWING, Intake
+from sim.intake import FLOWING, Intake, Lane
 from sim.kafka import ViolationError
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
@@ -89,6 +89,7 @@ class Member:
         self.stalled = 0.0  # until then its event loop does nothing; the reader goes on
         self.given_up = 0
         self._part = 0
+        self.ordered: dict[str, tuple[int, bool]] = {}  # by topic: what the control wants
 
     # ── the reader's thread ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -100,16 +101,35 @@ class Member:
             if self.phase == CLOSING and self._end():
                 return "ended"
             self.handles[self._part].serve()
+            self._pauses()
             return ""
         if self._part < parts - 1:
             lane = list(self.intake.lanes.values())[self._part - len(self.handles)]
-            if self.phase == READING and self.intake.released(lane) and (done := self.intake.read(lane)):
-                return f"reads {done} of {lane.topic}" + (f", held {lane.hold}" if lane.hold else "")
-        elif self.clock() - self.swept >= SWEEP_SECONDS:
+            return self._lane_step(lane) if self.phase == READING else ""
+        if self.clock() - self.swept >= SWEEP_SECONDS:
             self.swept = self.clock()
             for handle in self.handles:
                 handle.sweep()
         return ""
+
+    def _lane_step(self, lane: Lane) -> str:
+        """One lane's part of Reader._round: pause or resume, hold as ordered, or read."""
+        if lane.order_pause != lane.paused and self.clock() >= lane.pause_after:
+            next(handle for handle in self.handles if handle.client is lane.client).pause(lane, lane.order_pause)
+        ordered = self.ordered.get(lane.topic, (FLOWING, False))
+        done = 0
+        if self.intake.released(lane):
+            done = self.intake.read(lane)
+        else:
+            self.intake.look(lane)
+        if done and ordered != (FLOWING, False):
+            raise ViolationError(f"I6 hold: {self.name} reads {done} of {lane.topic}, which it was told to hold")
+        return f"reads {done} of {lane.topic}" + (f", held {lane.hold}" if lane.hold else "") if done else ""
+
+    def order(self, lane: Lane, reason: int, pause: bool) -> None:
+        """What the control does (Reader.order), remembered apart from the lane."""
+        lane.order, lane.order_pause = reason, pause
+        self.ordered[lane.topic] = reason, pause
 
     def round(self) -> None:
         for _ in range(len(self.handles) + len(self.intake.lanes) + 1):
@@ -184,6 +204,13 @@ class Member:
         if any(self.rings.room(klass) < 0 for klass in range(4)):
             raise ViolationError(f"I7 rings: {self.name} took more chunks than there are")
 
+    def _pauses(self) -> None:
+        """What librdkafka keeps paused is what its lane says, after every assignment too."""
+        for lane in self.intake.lanes.values():
+            wrong = [s.partition for s in lane.slots.values() if (s.partition in lane.client.paused) != lane.paused]
+            if wrong:
+                raise ViolationError(f"I6 pause: {self.name} has {wrong} {'flowing' if lane.paused else 'paused'}")
+
     def books(self) -> None:
         """The slow half of I3: the ledger's counts against those of the mirror."""
         states, totals = self.dispatcher.states(), self.ledger.totals()
@@ -194,7 +221,7 @@ class Member:
                 raise ViolationError(f"I3 books: {self.name} {label} {row}, {buffered} buffered, {in_flight} in flight")
 
     def at_rest(self) -> None:
-        """With nothing buffered and nothing in flight there is no reason to hold a lane."""
-        held = [lane.topic for lane in self.intake.lanes.values() if lane.hold != FLOWING or lane.carry]
+        """With nothing buffered, nothing in flight and nothing ordered there is no reason to hold a lane."""
+        held = [x.topic for x in self.intake.lanes.values() if x.hold != FLOWING or x.carry or x.paused]
         if held:
             raise ViolationError(f"I8 held: {self.name} holds {held} although everything is settled")

@@ -29,7 +29,13 @@ def first_failure(mutant: str) -> Result | None:
 
 @pytest.mark.parametrize(
     ("mutant", "by"),
-    [("late-ack", ("I1",)), ("gap-jump", ("I1",)), ("hold-lost", ("I2", "I8"))],
+    [
+        ("late-ack", ("I1",)),
+        ("gap-jump", ("I1",)),
+        ("hold-lost", ("I2", "I8")),
+        ("order-lost", ("I6",)),
+        ("pause-left", ("I6",)),
+    ],
 )
 def test_a_planted_fault_is_found(mutant: str, by: tuple[str, ...]) -> None:
     found = first_failure(mutant)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sim.actions import Actions
 from sim.checks import Checks
+from sim.intake import FLOWING
 from sim.kafka import ViolationError
 from sim.member import READING
 
@@ -18,6 +19,8 @@ MUTANTS = {
     "late-ack": "an acknowledgement reaches its partition's next assignment",
     "gap-jump": "the frontier jumps over a gap",
     "hold-lost": "a hold, and what it held back, is lost at a rebalance",
+    "order-lost": "what the control ordered is forgotten at a rebalance",
+    "pause-left": "a partition that was paused when it was taken away stays paused when it comes back",
     "old-reset": "an offset reset of an earlier assignment is repaired in this one",
 }
 HEAL_SECONDS = 70.0  # a target's Retry-After may be a minute away
@@ -35,6 +38,7 @@ class World(Actions):
         seldom = {
             self.mark: 1.0, self.compact: 0.5, self.retain: 0.2, self.mood: 0.4, self.rebalance: 0.6, self.expel: 0.15,
             self.crash: 0.25, self.start: 0.5, self.stop: 0.15, self.jump: 0.3, self.trouble: 0.2, self.stall: 0.4,
+            self.order: 1.0,
         }  # fmt: skip
         self.actions = list(often) + list(seldom)
         self.weights = [w * rng.choice((0.5, 1, 2)) for w in often.values()]
@@ -68,6 +72,8 @@ class World(Actions):
         self.app.mood, self.group.troubled = "well", False
         for member in self.members:
             member.stalled = 0.0
+            for lane in member.intake.lanes.values():
+                member.order(lane, FLOWING, False)
         until, tick, lag = self.now + HEAL_SECONDS, 0.02, self.group.lag
         while not (self.members and self.still()):
             if self.now >= until:

@@ -48,7 +48,7 @@ def consumer_properties(settings: Settings, lanes: int) -> dict[str, str]:
         "fetch.queue.backoff.ms": "10",  # 1000, the default, halves throughput
         "fetch.min.bytes": "1",
         "fetch.message.max.bytes": str(_FETCH_MESSAGE_MAX_BYTES),  # keeps a busy lane from delaying the others
-        "queued.min.messages": "100000",  # high enough that bytes govern
+        "queued.min.messages": str(settings.budget.queued_messages(lanes)),  # for usual records the bytes govern
         "queued.max.messages.kbytes": str(settings.budget.queued_kbytes(lanes)),
         "topic.metadata.refresh.interval.ms": "60000",
         "statistics.interval.ms": "0",

@@ -1,6 +1,6 @@
 # Batch: records of one class on their way to a sink.
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tidegate.core.ledger cimport Ledger
 
@@ -21,6 +21,7 @@ cdef class Batch:
     cdef readonly int64_t taken_ns       # monotonic time at which it left the ring
     cdef public uint32_t attempts
     cdef bint ended                      # settled or discarded
+    cdef int32_t *ages_ms                # by record: age when it left the ring; -1: not known. NULL: none is
     cdef tg_run *runs
     cdef uint32_t run_count
     cdef uint32_t run_room

@@ -41,6 +41,7 @@ cdef class Batch:
 
     def __dealloc__(self):
         free(self.runs)
+        free(self.ages_ms)
 
     def __len__(self):
         return self.records

@@ -4,6 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from tidegate.core.batch cimport Batch
+from tidegate.core.delays cimport Delays
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.ring cimport TG_CLASSES, Rings, tg_record
 
@@ -22,6 +23,7 @@ cdef class Dispatcher:
     cdef readonly Rings rings
     cdef readonly Ledger ledger
     cdef readonly Schedule schedule
+    cdef readonly Delays delays
     cdef readonly int format
     cdef readonly uint32_t max_records
     cdef uint32_t _batch_records              # of a batch at present, 1 to max_records
@@ -32,6 +34,7 @@ cdef class Dispatcher:
     cdef int _reader_fd                       # written to when room was made for a held lane; -1: none
     cdef int32_t *_room_wanted                # the reader's flag
     cdef int64_t in_flight[TG_CLASSES]
+    cdef set _out                             # batches that are neither settled nor discarded
     cdef int64_t _test_now_ns                 # where a test stopped the clock; 0: it runs
 
     cdef int64_t _now(self) noexcept nogil

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from tidegate.core.batch import Batch
+from tidegate.core.delays import Delays
 from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
 
@@ -87,6 +88,10 @@ class Dispatcher:
         """Empties the rings without acknowledging. Returns the records."""
     def test_clock(self, now_ns: int) -> None:
         """For tests: it is this time until the next call; 0 lets the clock run again."""
+    @property
+    def delays(self) -> Delays: ...
+    def oldest(self) -> tuple[float, ...]:
+        """By class: age in seconds, by its own timestamp, of the oldest record buffered or in flight; 0.0: none."""
     def states(self) -> dict[int, tuple[int, int, int]]:
         """``{class index: (buffered records, buffered bytes, records in flight)}``."""
     def conservation(self) -> tuple[int, ...]:

@@ -8,8 +8,9 @@ but never as critical.
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint8_t
+from libc.stdlib cimport malloc
 from libc.string cimport memcpy
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_u64, tg_swap_i32
@@ -43,11 +44,18 @@ cdef enum:
     FLOOR = 20              # one record in so many belongs to the others, whatever critical does
     OFFSETS_ROOM = 4096     # bytes of the X-Tidegate-Offsets header
     NANOS = 1000000000
+    MAX_AGE_MS = 0x7FFFFFFF
 
 cdef int WEIGHT[TG_CLASSES]
 WEIGHT[0], WEIGHT[1], WEIGHT[2], WEIGHT[3] = 0, 8, 4, 1
 FORMATS = {"ndjson": TG_FORMAT_NDJSON, "json": TG_FORMAT_JSON, "envelope": TG_FORMAT_ENVELOPE}
 AGE_BUDGET_SECONDS = (1.0, 5.0, 30.0, 300.0)
+
+
+cdef int64_t wall_ms() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_REALTIME, &now)
+    return <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000
 
 
 cdef int64_t monotonic_ns() noexcept nogil:
@@ -168,6 +176,8 @@ cdef class Dispatcher:
         self.max_bytes = max_bytes
         self.linger_ns = <int64_t>(linger * NANOS)
         self.schedule = Schedule(self.max_records, age_budgets)
+        self.delays = Delays()
+        self._out = set()
         self._reader_fd = -1
         for k in range(TG_CLASSES):
             self.in_flight[k] = 0
@@ -266,6 +276,7 @@ cdef class Dispatcher:
         cdef uint8_t *start
         cdef uint8_t *out
         cdef bint envelope = format == TG_FORMAT_ENVELOPE
+        cdef int64_t now_ms = wall_ms()
         batch.klass, batch.ledger, batch.taken_ns, batch.oldest_ms = klass, self.ledger, now_ns, -1
         with nogil:
             # First pass: how many records fit, and how large the body can get.
@@ -315,6 +326,7 @@ cdef class Dispatcher:
         body = new_bytes(NULL, <Py_ssize_t>bound)
         start = <uint8_t *>PyBytes_AS_STRING(body)
         out = start
+        batch.ages_ms = <int32_t *>malloc(n * sizeof(int32_t))
         with nogil:
             if format == TG_FORMAT_JSON:
                 out[0] = b"["
@@ -327,6 +339,10 @@ cdef class Dispatcher:
                 slot.popped += 1
                 if record.timestamp_ms >= 0 and (batch.oldest_ms < 0 or record.timestamp_ms < batch.oldest_ms):
                     batch.oldest_ms = record.timestamp_ms
+                if batch.ages_ms is not NULL:
+                    # A timestamp of the future is one of now.
+                    batch.ages_ms[batch.records - 1] = -1 if record.timestamp_ms < 0 else (
+                        <int32_t>min(max(now_ms - record.timestamp_ms, 0), MAX_AGE_MS))
                 if format == TG_FORMAT_ENVELOPE:
                     out = envelope_write(record, self.ledger.lanes[slot.lane].topic,
                                          self.ledger.lanes[slot.lane].topic_len, slot.partition, klass, out)
@@ -354,6 +370,7 @@ cdef class Dispatcher:
         Py_DECREF(body)
         batch.format = format
         self.in_flight[klass] += batch.records
+        self._out.add(batch)
         return batch
 
     def due_in(self):
@@ -393,7 +410,10 @@ cdef class Dispatcher:
         if batch.ended:
             raise ValueError(f"{batch!r} was settled before")
         batch.ended = True
+        self._out.discard(batch)
         with nogil:
+            if disposition == TG_DELIVERED and batch.ages_ms is not NULL:
+                self.delays.add(batch.klass, batch.ages_ms, batch.records, (self._now() - batch.taken_ns) // 1000000)
             for i in range(batch.run_count):
                 self.ledger.settle_run(batch.klass, disposition, batch.runs[i].slot, batch.runs[i].first,
                                        batch.runs[i].count, batch.runs[i].gap)
@@ -420,6 +440,26 @@ cdef class Dispatcher:
     def test_clock(self, int64_t now_ns) -> None:
         """For tests: it is this time (ns, not 0) until the next call; 0 lets the clock run again."""
         self._test_now_ns = now_ns
+
+    def oldest(self) -> tuple:
+        """By class: age in seconds, by its own timestamp, of the oldest record buffered or in flight; 0.0: none.
+
+        Of what is buffered it is each ring's head: what Kafka has longest of what is still to be delivered.
+        """
+        cdef int64_t now_ms = wall_ms()
+        cdef int64_t oldest[TG_CLASSES]
+        cdef tg_cursor at
+        cdef tg_record *record
+        cdef Batch batch
+        cdef int k
+        for k in range(TG_CLASSES):
+            at = self.rings.cursor(k)
+            record = self.rings.peek(k, &at)
+            oldest[k] = record.timestamp_ms if record is not NULL and record.timestamp_ms >= 0 else now_ms
+        for batch in self._out:
+            if batch.oldest_ms >= 0:
+                oldest[batch.klass] = min(oldest[batch.klass], batch.oldest_ms)
+        return tuple(max(0, now_ms - oldest[k]) / 1000.0 for k in range(TG_CLASSES))
 
     def states(self) -> dict:
         """``{class index: (buffered records, buffered bytes, records in flight)}``."""

@@ -3,21 +3,23 @@
 Rules proved for librdkafka that this file keeps: partition queues are forwarded to their lane before every assign
 (a revoke clears the forward without a word); start offsets are explicit; a revocation waits for what is in flight, two
 seconds at most, because librdkafka pauses every partition of the handle meanwhile; the last acknowledgements are
-stored before unassign; each element of a stored list is checked; offsets are stored by this thread only, monotone, for
-live slots only, and never committed by hand.
+stored before unassign; a pause outlives a revocation, so it is taken back at every assignment; each element of a
+stored list is checked; offsets are stored by this thread only, monotone, for live slots only, and committed by hand
+only where a slot begins (sweep).
 """
 
 from libc.stdio cimport snprintf
 from libc.string cimport strcmp
 
 from tidegate.core.atomic cimport tg_load_i64, tg_load_u64, tg_store_i32, tg_store_i64
-from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_LIVE
+from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_LIVE, TG_SLOT_ORPHAN
 from tidegate.core.mailbox cimport (
     NOTE_ASSIGNED,
     NOTE_ERROR,
     NOTE_FATAL,
     NOTE_LOG,
     NOTE_LOST,
+    NOTE_RESET,
     NOTE_REVOKED,
     TG_NOTE_TEXT,
 )
@@ -36,21 +38,21 @@ from tidegate.core.rdkafka cimport (
     TG_RK_EVENT_OFFSET_COMMIT,
     TG_RK_EVENT_REBALANCE,
     TG_RK_OFFSET_BEGINNING,
-    TG_RK_OFFSET_END,
     rd_kafka_conf_t,
     rd_kafka_error_t,
     rd_kafka_topic_partition_t,
     rdkafka,
 )
+from tidegate.core.start cimport Start
 
 from tidegate.errors import BrokerError, ConfigError, KafkaClientError
 
 cdef enum:
     SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
-    COMMITTED_MS = 1000          # one try to fetch committed offsets
     RETRY_NS = 200000000
     LAST_COMMIT_NS = 4000000000  # a rebalance that is under way at the end is waited for so long: a heartbeat and more
     COMMIT_AGAIN_NS = 50000000
+    LOOK_MS = 2000               # topics made anew are noticed at least so often
 
 
 cdef class Handle:
@@ -59,7 +61,7 @@ cdef class Handle:
     Args:
         properties: librdkafka configuration, complete.
         topics: names and regular expressions (starting with ``^``).
-        start: ``"earliest"`` or ``"latest"``: where to begin without a committed offset.
+        start: ``"earliest"`` or ``"latest"``: where to begin in a topic that is new to the group.
         find_ends: note each partition's end at assignment (for --until-end).
 
     Raises:
@@ -75,9 +77,10 @@ cdef class Handle:
         cdef int32_t err
         self.rk = rdkafka()
         self.number, self.intake, self.ledger, self.mailbox = number, intake, intake.ledger, mailbox
-        self.start = TG_RK_OFFSET_END if start == "latest" else TG_RK_OFFSET_BEGINNING
         self.find_ends, self.wake_fd = find_ends, wake_fd
         self.silent = properties.get("group.protocol") == "consumer"
+        self.start = Start(intake, mailbox, number, start=start, find_ends=find_ends)
+        self.look_every_ns = min(LOOK_MS, int(properties.get("topic.metadata.refresh.interval.ms", LOOK_MS))) * 1000000
         conf = self.rk.conf_new()
         for name, value in properties.items():
             if self.rk.conf_set(conf, name.encode(), str(value).encode(), words, sizeof(words)) != TG_RK_CONF_OK:
@@ -96,6 +99,7 @@ cdef class Handle:
         subscription = self.rk.topic_partition_list_new(len(topics))
         for topic in topics:
             self.rk.topic_partition_list_add(subscription, topic.encode(), -1)
+        self.start.attach(self.client, wake_fd, subscription)
         err = self.rk.subscribe(self.client, subscription)
         self.rk.topic_partition_list_destroy(subscription)
         if err:
@@ -115,12 +119,16 @@ cdef class Handle:
                 break
             self._event(event, now_ns)
             self.rk.event_destroy(event)
+        self.start.serve(now_ns)
         if self.assigning is not NULL and now_ns >= self.assign_after_ns:
             self._assign(now_ns)
         if self.revoking is not NULL and (now_ns >= self.revoke_until_ns or not self._busy()):
             self._revoke(now_ns)
         if self.revoking is NULL and self.assigning is NULL:
-            self._repair()
+            self._repair(now_ns)
+            if now_ns >= self.look_after_ns and not self.last_commit_until_ns:
+                self.look_after_ns = now_ns + self.look_every_ns
+                self.start.look()
         if self.closing:
             self.closed = self.closed or self.rk.consumer_closed(self.client)
         elif self.last_commit_until_ns:
@@ -147,6 +155,7 @@ cdef class Handle:
             else:
                 self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
         elif kind == TG_RK_EVENT_OFFSET_COMMIT:
+            self._answered(event)
             err = self.rk.event_error(event)
             if self.rk.event_opaque(event) is not NULL and self._try_again(err, now_ns):
                 return
@@ -197,8 +206,10 @@ cdef class Handle:
             if self.assigning is not NULL:
                 self.rk.topic_partition_list_destroy(self.assigning)
             self.assigning = self.rk.topic_partition_list_copy(list)
-            self.assign_after_ns = 0
+            self.asked, self.assign_after_ns = False, 0
             tg_store_i64(&self.awaiting_ns, 0)
+            if self.last_commit_until_ns:
+                self._decline()
             return
         if self.assigning is not NULL:  # taken back before it began
             self.rk.topic_partition_list_destroy(self.assigning)
@@ -206,6 +217,8 @@ cdef class Handle:
         lost = self.rk.assignment_lost(self.client)
         self.await_assignment(now_ns, lost)
         self._note_list(NOTE_LOST if lost else NOTE_REVOKED, list)
+        self.losses += lost
+        self.revocations += not lost
         for i in range(list.cnt):
             slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
             if slot is not NULL:
@@ -257,34 +270,34 @@ cdef class Handle:
         self.rk.queue_destroy(queue)
 
     cdef void _assign(self, int64_t now_ns) noexcept nogil:
-        """Resolves the start offsets; assigns, or tries again a little later."""
+        """Asks for the start offsets, and assigns when they are known; asks again a little later where it has to."""
         cdef rd_kafka_topic_partition_list_t *list = self.assigning
-        cdef int32_t err = 0
-        cdef int i
-        if list.cnt:
-            err = self.rk.committed(self.client, list, COMMITTED_MS)
-            for i in range(list.cnt):
-                if not err:
-                    err = list.elems[i].err
-        if err:
-            self.mailbox.put(NOTE_ERROR, err, 0, b"committed offsets are not available yet; trying again")
-            self.assign_after_ns = now_ns + RETRY_NS
+        if not self.asked:
+            self.asked = True
+            self.start.ask(list)
+        if not self.start.ready(now_ns):
+            return
+        if not self.start.resolve(list, now_ns):
+            self.asked, self.assign_after_ns = False, now_ns + RETRY_NS
             return
         if not self._open(list):
             self.mailbox.put(NOTE_FATAL, 0, 0, b"no memory for an assigned partition")
             self.failed = True
         self._adopt(list, True)
+        self._resume_assigned(list, now_ns)
         self._note_list(NOTE_ASSIGNED, list)
+        self.assignments += 1
+        self.start.drop()
         self.rk.topic_partition_list_destroy(list)
         self.assigning = NULL
         self.changed_ns = now_ns
+        self.sweep()  # starts that the group does not know are committed at once
 
     cdef bint _open(self, rd_kafka_topic_partition_list_t *list) noexcept nogil:
-        """A slot and a forward for each partition; offsets of the list become explicit."""
+        """A slot and a forward for each partition."""
         cdef rd_kafka_topic_partition_t *part
         cdef tg_lane *lane
         cdef tg_slot *slot
-        cdef int64_t low = 0, high = 0
         cdef int i
         for i in range(list.cnt):
             part = &list.elems[i]
@@ -294,14 +307,13 @@ cdef class Handle:
             slot = self.ledger.open(lane.number, part.partition, part.offset if part.offset >= 0 else -1)
             if slot is NULL or not self.intake.place(lane, part.partition, slot):
                 return False
-            if part.offset < 0:
-                part.offset = self.start
+            slot.begin, slot.log = part.offset, lane.log_number
+            if part.offset != self.start.committed(part.topic, part.partition):
+                slot.stored, slot.anew = -1, 1
+            else:
+                lane.begun[part.partition] = lane.log_number + 1
             if self.find_ends:
-                if self.rk.query_watermark_offsets(self.client, part.topic, part.partition, &low, &high,
-                                                   5 * COMMITTED_MS) == TG_RK_ERR_OK:
-                    slot.target = high
-                else:
-                    slot.target = -2
+                slot.target = self.start.ends.elems[i].offset if self.start.ends.elems[i].offset >= 0 else -2
             self._forward(lane, part.topic, part.partition)
         return True
 
@@ -328,71 +340,159 @@ cdef class Handle:
             if slot is not NULL:
                 tg_store_i32(&slot.state, TG_SLOT_DEAD)
                 lane.slots[list.elems[i].partition] = NULL
-                self.intake.forget(lane, list.elems[i].partition)
+                self.intake.forget(lane, list.elems[i].partition, now_ns)
         self._adopt(list, False)
         self.rk.topic_partition_list_destroy(list)
         self.revoking = NULL
         self.changed_ns = now_ns
 
-    cdef void _repair(self) noexcept nogil:
-        """Partitions whose position was out of range start again at what Kafka still has."""
+    cdef void _repair(self, int64_t now_ns) noexcept nogil:
+        """Partitions whose position was out of range, or whose log was replaced, start again at what Kafka has."""
         cdef rd_kafka_topic_partition_list_t *list
-        cdef rd_kafka_topic_partition_list_t *now
         cdef tg_lane *lane
         cdef tg_slot *slot
         cdef int i, p
         for i in range(self.intake.lane_count):
-            if self.intake.lanes[i].handle != self.number or self.intake.lanes[i].resets == 0:
+            lane = self.intake.lanes[i]
+            if lane.handle != self.number or (lane.resets == 0 and not lane.replaced):
                 continue
-            list = self._broken(self.intake.lanes[i])
+            list = self.rk.topic_partition_list_new(4)
+            for p in range(lane.slot_room):
+                slot = lane.slots[p]
+                if slot is NULL:
+                    continue
+                if slot.log != lane.log_number:
+                    if not self._replace(lane, slot):
+                        continue
+                elif slot.resetting == 2 or (slot.reset_from >= 0 and slot.resetting == 0):
+                    slot.resetting = 1 if slot.reset_from >= 0 else 0
+                else:
+                    continue
+                self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
+            lane.resets, lane.replaced = 0, False
             if list.cnt:
-                # A seek cannot mend this (_STATE); leaving and joining the assignment does.
-                self._adopt(list, False)
-                # librdkafka's thread clears the forward when it comes to the order to stop, some time after the
-                # call above returned. An answer to a later question says that it has: forwarding before would leave
-                # the partition silent for good.
-                if self.rk.assignment(self.client, &now) == TG_RK_ERR_OK:
-                    self.rk.topic_partition_list_destroy(now)
-                for p in range(list.cnt):
-                    slot = self._slot(list.elems[p].topic, list.elems[p].partition, &lane)
-                    list.elems[p].offset = (TG_RK_OFFSET_BEGINNING if slot.reset_from >= 0
-                                            else slot.next if slot.next >= 0 else self.start)
-                    list.elems[p].err = 0
-                    self.intake.forget(lane, list.elems[p].partition)
-                    self._forward(lane, list.elems[p].topic, list.elems[p].partition)
-                self._adopt(list, True)
+                self._again(list, now_ns)
+                self.sweep()  # librdkafka commits what was stored of the old log when its partitions leave
             self.rk.topic_partition_list_destroy(list)
 
-    cdef rd_kafka_topic_partition_list_t *_broken(self, tg_lane *lane) noexcept nogil:
-        """The lane's partitions to repair. An eager protocol knows whole assignments only: what is well must be part
-        of it, in every lane, or falls silent."""
-        cdef rd_kafka_topic_partition_list_t *list = self.rk.topic_partition_list_new(4)
-        cdef bint eager = not self._incremental()
-        cdef bint broken = False
-        cdef tg_lane *other
-        cdef int i, p
+    cdef bint _replace(self, tg_lane *lane, tg_slot *slot) noexcept nogil:
+        """A slot of the new log takes the old one's place. librdkafka goes on at the old position, and notices nothing
+        where the new log is longer."""
+        cdef tg_slot *fresh = self.ledger.open(lane.number, slot.partition, 0)
+        cdef char words[TG_NOTE_TEXT]
+        if fresh is NULL:
+            self.mailbox.put(NOTE_FATAL, 0, 0, b"no memory for a partition whose log was replaced")
+            self.failed = True
+            return False
+        fresh.target, fresh.stored, fresh.anew, fresh.log = slot.target, -1, 1, lane.log_number
+        snprintf(words, sizeof(words), b"%s/%d: the log was replaced, position %lld is void; starts at 0",
+                 self.ledger.lanes[lane.number].topic, slot.partition, <long long>slot.next)
+        self.mailbox.put(NOTE_RESET, slot.partition, 0, words)
+        tg_store_i32(&slot.state, TG_SLOT_ORPHAN)
+        return self.intake.place(lane, fresh.partition, fresh)
+
+    cdef void _again(self, rd_kafka_topic_partition_list_t *broken, int64_t now_ns) noexcept nogil:
+        """Partitions leave the assignment and join it, at their position or their log's start: a seek cannot mend
+        this (_STATE). An eager protocol knows whole assignments only: what is well must be part of it, or falls silent.
+        """
+        cdef rd_kafka_topic_partition_list_t *list = broken if self._incremental() else self._owned()
+        cdef rd_kafka_topic_partition_list_t *now
+        cdef tg_lane *lane
         cdef tg_slot *slot
-        for p in range(lane.slot_room):
-            slot = lane.slots[p]
-            if slot is not NULL and (slot.resetting == 2 or (slot.reset_from >= 0 and slot.resetting == 0)):
-                slot.resetting = 1 if slot.reset_from >= 0 else 0
-                broken = True
-                if not eager:
+        cdef int i
+        self._adopt(list, False)
+        # librdkafka's thread clears the forward when it comes to the order to stop, some time after the call above
+        # returned. An answer to a later question says that it has: forwarding before would leave the partition silent
+        # for good.
+        if self.rk.assignment(self.client, &now) == TG_RK_ERR_OK:
+            self.rk.topic_partition_list_destroy(now)
+        for i in range(list.cnt):
+            slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
+            list.elems[i].offset = (TG_RK_OFFSET_BEGINNING if slot.reset_from >= 0
+                                    else slot.next if slot.next >= 0 else slot.begin)
+            list.elems[i].err = 0
+            self.intake.forget(lane, list.elems[i].partition, now_ns)
+            self._forward(lane, list.elems[i].topic, list.elems[i].partition)
+        self._adopt(list, True)
+        if list is not broken:
+            self.rk.topic_partition_list_destroy(list)
+
+    cdef rd_kafka_topic_partition_list_t *_owned(self) noexcept nogil:
+        """Every partition that this handle has. The caller frees the list."""
+        cdef rd_kafka_topic_partition_list_t *list = self.rk.topic_partition_list_new(16)
+        cdef tg_lane *lane
+        cdef int i, p
+        for i in range(self.intake.lane_count):
+            lane = self.intake.lanes[i]
+            for p in range(lane.slot_room if lane.handle == self.number else 0):
+                if lane.slots[p] is not NULL:
                     self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
-        lane.resets = 0
-        if broken and eager:
-            for i in range(self.intake.lane_count):
-                other = self.intake.lanes[i]
-                for p in range(other.slot_room if other.handle == self.number else 0):
-                    if other.slots[p] is not NULL:
-                        self.rk.topic_partition_list_add(list, self.ledger.lanes[other.number].topic, p)
         return list
+
+    # --- pausing ----------------------------------------------------------------------------------
+
+    cdef void pause(self, tg_lane *lane, bint on, int64_t now_ns) noexcept nogil:
+        """Pauses or resumes every partition of a lane. `lane.paused` says what came of it.
+
+        Only here, in the thread that reads: librdkafka goes back to what was last handed out, and a read in between
+        would make that too early or too late. What stands in the carry was handed out, and stays."""
+        cdef rd_kafka_topic_partition_list_t *list = self.rk.topic_partition_list_new(16)
+        cdef int32_t err = 0
+        cdef int p, list_cnt
+        cdef size_t before
+        if lane.slots is not NULL:
+            for p in range(lane.slot_room):
+                if lane.slots[p] is not NULL:
+                    self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
+        list_cnt = list.cnt
+        if list_cnt:
+            if on:
+                before = self.rk.queue_length(lane.queue)
+                err = self.rk.pause_partitions(self.client, list)
+                self.intake.shed(lane)
+                lane.purged += before - min(before, self.rk.queue_length(lane.queue))
+            else:
+                err = self.rk.resume_partitions(self.client, list)
+            for p in range(list.cnt):
+                err = err if err else list.elems[p].err
+        self.rk.topic_partition_list_destroy(list)
+        if err:
+            self.mailbox.put(NOTE_ERROR, err, 0, self.rk.err2str(err))
+        if on and not list_cnt or err and not on:  # a partition that stayed paused would be silent for good
+            lane.pause_after_ns = now_ns + RETRY_NS
+            if not on and not lane.paused:  # it came back paused: see _resume_assigned
+                lane.paused_since_ns = now_ns
+                tg_store_i32(&lane.paused, 1)
+            return
+        if on:
+            lane.pauses += 1
+            lane.paused_since_ns = now_ns
+        elif lane.paused:
+            lane.paused_ns += now_ns - lane.paused_since_ns
+        tg_store_i32(&lane.paused, on)
+
+    cdef void _resume_assigned(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil:
+        """A partition that was paused when it was taken away comes back paused, without a word. All of its lane is
+        resumed, and paused anew in the next round if the order still stands."""
+        cdef tg_lane *lane = NULL
+        cdef tg_lane *last = NULL
+        cdef int i
+        for i in range(list.cnt):
+            self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
+            if lane is not NULL and lane is not last and lane.pauses:
+                self.pause(lane, False, now_ns)
+            last = lane
 
     # --- offsets ----------------------------------------------------------------------------------
 
     cdef void sweep(self) noexcept nogil:
-        """Gives librdkafka the frontiers that moved; its auto-commit takes them to the group."""
+        """Gives librdkafka the frontiers that moved; its auto-commit takes them to the group.
+
+        A slot that begins elsewhere than the group has committed is committed once by order, while its partition is
+        ours and by this thread: librdkafka keeps the highest offset that it committed, and would let a log that was
+        replaced wait until it is as long as the old one; and a start at the end is nowhere until it is committed."""
         cdef rd_kafka_topic_partition_list_t *list = NULL
+        cdef rd_kafka_topic_partition_list_t *anew = NULL
         cdef tg_lane *lane
         cdef tg_slot *slot
         cdef int64_t frontier
@@ -403,7 +503,7 @@ cdef class Handle:
                 continue
             for p in range(lane.slot_room):
                 slot = lane.slots[p]
-                if slot is NULL or slot.state not in (TG_SLOT_LIVE, TG_SLOT_CLOSING):
+                if slot is NULL or slot.state not in (TG_SLOT_LIVE, TG_SLOT_CLOSING) or slot.log != lane.log_number:
                     continue
                 if slot.state == TG_SLOT_LIVE:
                     self.ledger.sweep_end(slot)
@@ -413,14 +513,36 @@ cdef class Handle:
                         list = self.rk.topic_partition_list_new(16)
                     self.rk.topic_partition_list_add(
                         list, self.ledger.lanes[lane.number].topic, p).offset = frontier
-        if list is NULL:
-            return
-        self.rk.offsets_store(self.client, list)  # the overall answer hides single failures
-        for i in range(list.cnt):
+                if slot.anew == 1 and frontier >= 0:
+                    slot.anew = 2
+                    if anew is NULL:
+                        anew = self.rk.topic_partition_list_new(16)
+                    self.rk.topic_partition_list_add(
+                        anew, self.ledger.lanes[lane.number].topic, p).offset = frontier
+        if list is not NULL:
+            self.rk.offsets_store(self.client, list)  # the overall answer hides single failures
+            for i in range(list.cnt):
+                slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
+                if slot is not NULL and list.elems[i].err == TG_RK_ERR_OK:
+                    slot.stored = list.elems[i].offset
+            self.rk.topic_partition_list_destroy(list)
+        if anew is not NULL:
+            self.rk.commit_queue(self.client, anew, self.queue, NULL, NULL)
+            self.rk.topic_partition_list_destroy(anew)
+
+    cdef void _answered(self, rd_kafka_event_t *event) noexcept nogil:
+        """A commit was answered. Starts among it that failed are committed again with the next sweep."""
+        cdef rd_kafka_topic_partition_list_t *list = self.rk.event_topic_partition_list(event)
+        cdef int32_t err = self.rk.event_error(event)
+        cdef tg_lane *lane
+        cdef tg_slot *slot
+        cdef int i
+        for i in range(list.cnt if list is not NULL else 0):
             slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
-            if slot is not NULL and list.elems[i].err == TG_RK_ERR_OK:
-                slot.stored = list.elems[i].offset
-        self.rk.topic_partition_list_destroy(list)
+            if slot is not NULL and slot.anew == 2:
+                slot.anew = 1 if err or list.elems[i].err else 0
+                if slot.anew == 0:
+                    lane.begun[slot.partition] = slot.log + 1
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -429,7 +551,20 @@ cdef class Handle:
         if self.last_commit_until_ns == 0:
             self.last_commit_until_ns = now_ns + LAST_COMMIT_NS
             self.last_commit_ns = now_ns
+            self._decline()
             self.sweep()
+
+    cdef void _decline(self) noexcept nogil:
+        """Answers an assignment that nobody will read any more, or librdkafka would wait for the answer, and not close,
+        for as long as the start offsets cannot be had."""
+        cdef rd_kafka_topic_partition_list_t *nothing
+        if self.assigning is NULL:
+            return
+        self.rk.topic_partition_list_destroy(self.assigning)
+        self.assigning = NULL
+        nothing = self.rk.topic_partition_list_new(0)
+        self._adopt(nothing, True)
+        self.rk.topic_partition_list_destroy(nothing)
 
     cdef void _end(self, int64_t now_ns) noexcept nogil:
         """The last commit, tried until Kafka takes it; then the close.
@@ -476,6 +611,7 @@ cdef class Handle:
         if self.revoking is not NULL:
             self.rk.topic_partition_list_destroy(self.revoking)
             self.revoking = NULL
+        self.start.destroy()
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
             if lane.handle == self.number and lane.queue is not NULL:

@@ -1,4 +1,4 @@
-"""Intake: one lane per topic; each message is checked, classified, copied into its class's ring and let go.
+"""Intake: reads lanes; each message is checked, classified, copied into its class's ring and let go.
 
 A message pins the whole fetch response that it came in, so it is copied out and destroyed at once. What a full ring
 turns away stays in the lane's carry, at most one batch, and the lane is held; librdkafka then stops fetching for it by
@@ -7,18 +7,18 @@ itself, and nothing that was fetched is thrown away.
 
 from libc.stdio cimport snprintf
 from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memset, strcmp, strlen
+from libc.string cimport memcpy, memmove, strlen
 
-from tidegate.core.atomic cimport tg_load_i32, tg_store_i32, tg_store_i64
+from tidegate.core.atomic cimport tg_store_i32, tg_store_i64
 from tidegate.core.csrc cimport TG_SCAN_EMPTY, TG_SCAN_HAS_BOM, TG_SCAN_HAS_NEWLINE, TG_SCAN_OK
-from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_lane_counts
+from tidegate.core.lanes cimport TG_CARRY, TG_HALTED, TG_HELD_RING, TG_HELD_SPAN
+from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, Ledger, tg_lane_counts
 from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_HALTED, NOTE_RESET
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_AUTO_OFFSET_RESET,
     TG_RK_ERR_OK,
     TG_RK_ERR_PARTITION_EOF,
     rd_kafka_headers_t,
-    rdkafka,
 )
 from tidegate.core.ring cimport (
     TG_NULL_LEN,
@@ -26,8 +26,10 @@ from tidegate.core.ring cimport (
     TG_RECORD_EMPTY,
     TG_RECORD_INVALID,
     TG_RECORD_NEWLINE,
+    Rings,
     record_bytes,
 )
+from tidegate.core.rules cimport RuleTable
 
 cdef extern from *:
     """
@@ -35,138 +37,66 @@ cdef extern from *:
     """
     void tg_prefetch(const void *p) noexcept nogil
 
-REASONS = ("flowing", "ring", "span", "halted")
 
-
-cdef class Intake:
-    """Lanes and what happens to their messages. Used by the reader's thread only, but for `report`."""
+cdef class Intake(Lanes):
+    """Lanes and what happens to their messages."""
 
     def __init__(self, Rings rings not None, Ledger ledger not None, RuleTable rules not None,
                  Mailbox mailbox not None, *, bint keep_key, bint keep_headers, int level):
-        self.rings, self.ledger, self.rules, self.mailbox = rings, ledger, rules, mailbox
-        self.rk = rdkafka()
+        Lanes.__init__(self, rings, ledger, rules)
+        self.mailbox = mailbox
         self.keep_key, self.keep_headers, self.level = keep_key, keep_headers, level
         self.want_headers = keep_headers or rules.needs_headers
         self.peek = True
-        self.lanes = <tg_lane **>calloc(4096, sizeof(tg_lane *))
         self.headers = <tg_header *>calloc(TG_HEADERS, sizeof(tg_header))
-        if self.lanes is NULL or self.headers is NULL:
+        if self.headers is NULL:
             raise MemoryError
         self.header_room = TG_HEADERS
 
     def __dealloc__(self):
-        cdef int i
-        if self.lanes is not NULL:
-            for i in range(self.lane_count):
-                free(self.lanes[i].carry)
-                free(self.lanes[i].slots)
-                free(self.lanes[i])
-        free(self.lanes)
         free(self.headers)
 
-    # --- lanes ------------------------------------------------------------------------------------
+    # --- while it is held -------------------------------------------------------------------------
 
-    cdef tg_lane *lane_of(self, int handle, const char *topic) noexcept nogil:
-        """The lane of a topic, made at its first assignment. NULL: no memory, or too many topics."""
-        cdef int i
-        cdef tg_lane *lane
-        for i in range(self.lane_count):
-            lane = self.lanes[i]
-            if lane.handle == handle and strcmp(self.ledger.lanes[lane.number].topic, topic) == 0:
-                return lane
-        with gil:  # once per topic: names and rules are Python's
-            return self._new_lane(handle, topic.decode())
+    cdef void look(self, tg_lane *lane) noexcept nogil:
+        """Notes how long ago the record was written that a hold keeps waiting.
 
-    cdef tg_lane *_new_lane(self, int handle, str topic) noexcept:
-        cdef tg_lane *lane
-        try:
-            decided = self.rules.topic(topic)
-            number = self.ledger.add_lane(topic)
-        except Exception:
-            return NULL
-        lane = <tg_lane *>calloc(1, sizeof(tg_lane))
-        if lane is NULL:
-            return NULL
-        lane.carry = <rd_kafka_message_t **>calloc(TG_CARRY, sizeof(rd_kafka_message_t *))
-        if lane.carry is NULL:
-            free(lane)
-            return NULL
-        lane.number, lane.handle, lane.carry_max = number, handle, 16
-        lane.topic_class, lane.topic_rule = decided if decided is not None else (-1, -1)
-        self.lanes[self.lane_count] = lane
-        self.lane_count += 1
-        return lane
-
-    cdef bint place(self, tg_lane *lane, int32_t partition, tg_slot *slot) noexcept nogil:
-        """Says which slot the partition's messages belong to. False: no memory."""
-        cdef tg_slot **grown
-        cdef int32_t room
-        if partition >= lane.slot_room:
-            room = partition + 16
-            grown = <tg_slot **>realloc(lane.slots, room * sizeof(tg_slot *))
-            if grown is NULL:
-                return False
-            memset(grown + lane.slot_room, 0, (room - lane.slot_room) * sizeof(tg_slot *))
-            lane.slots, lane.slot_room = grown, room
-        lane.slots[partition] = slot
-        return True
-
-    cdef void forget(self, tg_lane *lane, int32_t partition) noexcept nogil:
-        """Drops what the carry holds of a partition: after a new assignment it would look like new records."""
-        cdef uint32_t i, kept = lane.carry_at
-        cdef rd_kafka_message_t *message
-        for i in range(lane.carry_at, lane.carry_len):
-            message = lane.carry[i]
-            if message.partition == partition:
-                self.rk.message_destroy(message)
-                self.stale += 1
-            else:
-                lane.carry[kept] = message
-                kept += 1
-        lane.carry_len = kept
-        # A hold, even a halt, is derived anew at the next read: its record may be among those that have gone.
-        tg_store_i32(&lane.hold, TG_FLOWING)
-
-    cdef void clear(self) noexcept nogil:
-        """Destroys every message still in hand; librdkafka cannot be destroyed before."""
-        cdef int i
-        cdef tg_lane *lane
-        for i in range(self.lane_count):
-            lane = self.lanes[i]
-            while lane.carry_at < lane.carry_len:
-                self.rk.message_destroy(lane.carry[lane.carry_at])
+        Where the control held a lane there may be none in hand: a lane that may carry critical records takes one, so
+        that what its hold costs them is known. Events, which need no room, are dealt with on the way."""
+        cdef rd_kafka_message_t *head
+        cdef int64_t head_ms = -1
+        cdef int _turn
+        if lane.topic_class <= 0:
+            for _turn in range(16):
+                if lane.carry_at == lane.carry_len:
+                    lane.carry_at = lane.carry_len = 0
+                    if lane.paused or self.rk.consume_batch_queue(lane.queue, 0, lane.carry, 1) < 1:
+                        break
+                    lane.carry_len = 1
+                head = lane.carry[lane.carry_at]
+                if head.err == 0:
+                    head_ms = self.rk.message_timestamp(head, NULL)
+                    break
+                self._trouble(lane, head)
+                self.rk.message_destroy(head)
                 lane.carry_at += 1
-            lane.carry_at = lane.carry_len = 0
+        tg_store_i64(&lane.head_ms, head_ms)
 
-    # --- holding ----------------------------------------------------------------------------------
+    cdef void shed(self, tg_lane *lane) noexcept nogil:
+        """Lets librdkafka drop what a pause has outdated: it does so only when the queue is read.
 
-    cdef void _hold(self, tg_lane *lane, int reason, int klass, int64_t now_ns) noexcept nogil:
-        lane.hold_class = klass
-        lane.hold_since_ns = now_ns
-        lane.holds += 1
-        tg_store_i32(&lane.hold, reason)
-
-    cdef bint released(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
-        """Whether the lane may be read; ends its hold where the reason has gone."""
-        cdef rd_kafka_message_t *message
-        cdef tg_slot *slot
-        if lane.hold == TG_FLOWING:
-            return True
-        if lane.hold == TG_HALTED:
-            return False
-        if lane.hold == TG_HELD_RING:
-            if not self.rings.has_room(lane.hold_class, lane.hold_bytes):
-                return False
-        elif lane.carry_at < lane.carry_len:
-            message = lane.carry[lane.carry_at]
-            slot = lane.slots[message.partition]
-            # Half a span of room, so that holding does not flicker; or nothing left to wait for.
-            if slot is not NULL and slot.next != slot.frontier and (
-                    message.offset - slot.frontier > self.ledger.span // 2):
-                return False
-        lane.held_ns[lane.hold] += now_ns - lane.hold_since_ns
-        tg_store_i32(&lane.hold, TG_FLOWING)
-        return True
+        Pausing itself purges the head of the queue alone, as far as one partition reaches, and the rest would stay in
+        memory for as long as the lane is not read. What is not outdated comes into the carry as in any read."""
+        cdef ssize_t got
+        if lane.carry_at:
+            lane.carry_len -= lane.carry_at
+            memmove(lane.carry, lane.carry + lane.carry_at, lane.carry_len * sizeof(rd_kafka_message_t *))
+            lane.carry_at = 0
+        if lane.carry_len > TG_CARRY:
+            return
+        got = self.rk.consume_batch_queue(lane.queue, 0, lane.carry + lane.carry_len, TG_CARRY + 1 - lane.carry_len)
+        if got > 0:
+            lane.carry_len += <uint32_t>got
 
     # --- messages ---------------------------------------------------------------------------------
 
@@ -197,7 +127,7 @@ cdef class Intake:
                 tg_prefetch(payload + 256)
             if not self._take(lane, lane.carry[i], now_ns):
                 break
-            bytes += lane.carry[i].len
+            bytes += lane.carry[i].len + lane.carry[i].key_len
             i += 1
         # All at once, not one by one: librdkafka's thread allocates what is freed here, and two threads that take
         # turns at one arena's lock spend a fifth of their time in the kernel.
@@ -206,6 +136,8 @@ cdef class Intake:
         lane.carry_at = i
         if i != first:
             self.rings.publish()
+            lane.mean_bytes = (7 * lane.mean_bytes + <int64_t>(bytes // (i - first))) // 8 if lane.mean_bytes else (
+                <int64_t>(bytes // (i - first)))
             lane.carry_max = <uint32_t>min(<size_t>TG_CARRY, 1 + TG_CARRY_BYTES // (1 + bytes // (i - first)))
         return <int>(i - first)
 
@@ -304,13 +236,14 @@ cdef class Intake:
         """The first record after an offset reset, or an offset that was read before. False: drop the message."""
         cdef tg_slot *old = slot[0]
         cdef tg_slot *fresh
+        cdef tg_lane_counts *counts = self.ledger.lanes[lane.number]
         cdef char words[200]
         if old.reset_from < 0:
-            self.stale += 1  # read before: a refetch, already accounted for
+            self.refetched += 1  # read before, already accounted for
             return False
         if offset >= old.next:
             # Retention took what lies between; the records read before it stay valid.
-            self.ledger.lost += offset - old.next if old.next >= 0 else 0
+            counts.lost += offset - old.next if old.next >= 0 else 0
             snprintf(words, sizeof(words), b"%s/%d: offsets %lld to %lld were deleted before they were read",
                      self.ledger.lanes[lane.number].topic, old.partition, <long long>old.next,
                      <long long>(offset - 1))
@@ -323,6 +256,7 @@ cdef class Intake:
         if fresh is NULL:
             return False
         fresh.target = old.target
+        fresh.anew, fresh.log = 1, lane.log_number
         snprintf(words, sizeof(words), b"%s/%d: the log was replaced, position %lld goes back to %lld",
                  self.ledger.lanes[lane.number].topic, old.partition, <long long>old.next, <long long>offset)
         self.mailbox.put(NOTE_RESET, old.partition, 0, words)
@@ -402,20 +336,3 @@ cdef class Intake:
                 slot.resetting = 0
         else:
             self.mailbox.put(NOTE_ERROR, message.err, message.partition, self.rk.message_errstr(message))
-
-    # --- for the event loop -----------------------------------------------------------------------
-
-    def report(self, int64_t now_ns) -> list:
-        """``(topic, hold reason, class index, seconds of this hold, holds, seconds held by ring, by span)``."""
-        cdef int i, reason
-        cdef tg_lane *lane
-        lanes = []
-        for i in range(self.lane_count):
-            lane = self.lanes[i]
-            reason = tg_load_i32(&lane.hold)
-            lanes.append((
-                self.ledger._lane_names[lane.number], REASONS[reason], lane.hold_class,
-                (now_ns - lane.hold_since_ns) / 1e9 if reason else 0.0, lane.holds,
-                lane.held_ns[TG_HELD_RING] / 1e9, lane.held_ns[TG_HELD_SPAN] / 1e9,
-            ))
-        return lanes

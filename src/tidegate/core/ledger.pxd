@@ -47,6 +47,9 @@ cdef struct tg_slot:
     int64_t stored          # last offset given to librdkafka; -1: none
     int64_t target          # --until-end: the end at assignment; -1: none; -2: the next end of partition will do
     int32_t resetting       # 1: the repair is under way; 2: wanted, at the position as it is
+    int32_t anew            # 1: its start is not what the group has committed, and is to be; 2: that is under way
+    int32_t log             # lane.log_number at its beginning: records of an earlier log are not this one's
+    int64_t begin           # where it was told to begin, an offset or a logical one
     int64_t reset_from      # position lost by an offset reset, to count what retention took; -1: none
     uint64_t read
     uint64_t _line[8]
@@ -63,6 +66,7 @@ cdef struct tg_lane_counts:
     uint64_t polled[TG_CLASSES]          # reader
     uint64_t unclassified
     uint64_t invalid
+    uint64_t lost                        # reader: records that retention took before they were read
     uint64_t _line[8]
     uint64_t ended[TG_CLASSES][TG_DISPOSITIONS]   # event loop
 
@@ -80,7 +84,6 @@ cdef class Ledger:
     cdef int64_t last_settled_ns
     cdef uint64_t taken[TG_CLASSES]      # event loop: records taken out of the rings
     cdef uint64_t stale                  # acknowledgements that came too late to count for the offsets
-    cdef uint64_t lost                   # reader: records that retention took before they were read
 
     # reader
     cdef tg_slot *open(self, int lane, int partition, int64_t start) noexcept nogil

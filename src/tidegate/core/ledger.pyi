@@ -26,8 +26,12 @@ class Ledger:
         """The counts of all topics together: ``{class: {"polled": n, disposition: n, …}}``."""
     def irregular(self) -> dict[str, int]:
         """``unclassified`` and ``invalid`` records read, ``stale`` acknowledgements, records ``lost`` to retention."""
+    def lost(self) -> dict[str, int]:
+        """``{topic: records that retention took before they were read}``."""
     def partitions(self) -> list[tuple[str, int, int, int, int, int]]:
         """``(topic, partition, position, frontier, target, stored)`` of every live slot; negative where not known."""
+    def spans(self) -> list[int]:
+        """For each lane: unsettled offsets of its fullest partition."""
     def times(self) -> tuple[int, int]:
         """Monotonic nanoseconds of the first read and the last settlement; 0 where there was none."""
 

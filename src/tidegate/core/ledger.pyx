@@ -16,6 +16,7 @@ cdef extern from *:
     int popcount "tg_popcount64"(uint64_t x) noexcept nogil
 
 from tidegate.core.atomic cimport tg_load_i32, tg_load_i64, tg_load_u64, tg_store_i64, tg_store_i32, tg_store_u64
+from tidegate.core.rdkafka cimport TG_RK_OFFSET_BEGINNING
 
 from tidegate.types import CLASS_LABELS, Disposition
 
@@ -86,6 +87,7 @@ cdef class Ledger:
         slot.next = slot.frontier = start
         slot.stored = start
         slot.end = slot.target = slot.reset_from = -1
+        slot.begin = start if start >= 0 else TG_RK_OFFSET_BEGINNING
         tg_store_i32(&slot.state, TG_SLOT_LIVE)
         return slot
 
@@ -247,11 +249,17 @@ cdef class Ledger:
     def irregular(self) -> dict:
         """Counts beside the dispositions: unclassified and invalid records read, stale acknowledgements, lost."""
         cdef int lane
-        unclassified, invalid = 0, 0
+        unclassified, invalid, lost = 0, 0, 0
         for lane in range(self.lane_count):
             unclassified += self.lanes[lane].unclassified
             invalid += self.lanes[lane].invalid
-        return {"unclassified": unclassified, "invalid": invalid, "stale": self.stale, "lost": self.lost}
+            lost += self.lanes[lane].lost
+        return {"unclassified": unclassified, "invalid": invalid, "stale": self.stale, "lost": lost}
+
+    def lost(self) -> dict:
+        """``{topic: records that retention took before they were read}``, for every lane."""
+        cdef int lane
+        return {self._lane_names[lane]: self.lanes[lane].lost for lane in range(self.lane_count)}
 
     def partitions(self) -> list:
         """``(topic, partition, position, frontier, target, stored)`` of every live slot; -1 where not known."""
@@ -264,6 +272,22 @@ cdef class Ledger:
                 found.append((self._lane_names[slot.lane], slot.partition, tg_load_i64(&slot.next),
                               tg_load_i64(&slot.frontier), slot.target, slot.stored))
         return found
+
+    def spans(self) -> list:
+        """For each lane: unsettled offsets of its fullest partition."""
+        cdef uint32_t i
+        cdef tg_slot *slot
+        cdef int64_t frontier, wide
+        cdef list widest = [0] * self.lane_count
+        for i in range(self._used):
+            slot = self.slots[i]
+            if tg_load_i32(&slot.state) != TG_SLOT_LIVE:
+                continue
+            frontier = tg_load_i64(&slot.frontier)
+            wide = tg_load_i64(&slot.next) - frontier
+            if frontier >= 0 and wide > <int64_t>widest[slot.lane]:
+                widest[slot.lane] = wide
+        return widest
 
     def times(self) -> tuple:
         """Monotonic nanoseconds of the first read and the last settlement; 0 where there was none."""

@@ -15,6 +15,7 @@ cdef enum:
     NOTE_LOST = 5         # code: partitions
     NOTE_HALTED = 6       # a lane stands still for good: text says why
     NOTE_RESET = 7        # a position was out of range; number: records lost (-1: not known yet)
+    NOTE_START = 8        # where a partition begins that has no usable committed offset; code: syslog level
 
 cdef struct tg_note:
     int32_t kind

@@ -5,7 +5,7 @@ from libc.string cimport strlen, strncpy
 
 from tidegate.core.atomic cimport tg_load_u64, tg_store_u64
 
-KINDS = ("log", "error", "fatal", "assigned", "revoked", "lost", "halted", "reset")
+KINDS = ("log", "error", "fatal", "assigned", "revoked", "lost", "halted", "reset", "start")
 
 
 cdef class Mailbox:

@@ -7,6 +7,7 @@ from tidegate.core.ledger import Ledger
 from tidegate.core.mailbox import Mailbox
 from tidegate.core.ring import Rings
 from tidegate.core.rules import RuleTable
+from tidegate.types import LaneState
 
 class Reader:
     """Reads Kafka into the rings, in a thread of its own.
@@ -84,6 +85,9 @@ class Reader:
     def uncommitted(self) -> bool:
         """The last commit that Kafka, or the client in its place, answered was a failure."""
     @property
+    def rebalances(self) -> dict[str, int]:
+        """How often partitions were assigned, revoked and lost, over both handles."""
+    @property
     def heartbeat_age(self) -> float:
         """Seconds since the thread began its last round."""
     @property
@@ -91,5 +95,18 @@ class Reader:
         """Messages that arrived for partitions which were no longer ours."""
     @property
     def headerless(self) -> tuple[int, bool]: ...
-    def lanes(self) -> list[tuple[str, str, int, float, int, float, float]]:
-        """``(topic, hold reason, class index, seconds of this hold, holds, seconds held by ring, by span)``."""
+    @property
+    def refetched(self) -> int:
+        """Messages that arrived a second time and were dropped."""
+    def lanes(self) -> list[LaneState]:
+        """Every lane; their order never changes, new ones come last."""
+    def order(self, lane: int, reason: str | None, pause: bool = False) -> None:
+        """Holds a lane, by its place in `lanes`, until told otherwise; `reason` None: no more.
+
+        The reader's thread obeys in its next round, at once. With `pause` it also tells librdkafka to pause the
+        lane's partitions: what was fetched ahead is let go, and fetched again later.
+
+        Raises:
+            IndexError: there is no such lane.
+            KeyError: a reason other than ring, span, budget and app-down.
+        """

@@ -1,23 +1,24 @@
 """Reader: the thread that owns the consumers and fills the rings, without the GIL.
 
-A round serves every handle's consumer queue, reads one batch from each lane that is not held, stores the offsets that
-were settled, and sleeps in poll(2) on one descriptor when there was nothing to do: lane queues, consumer queues and
-the event loop all write to it. It waits for nothing else, so neither a stalled event loop nor a full ring can cost the
-membership of the group.
+A round serves every handle's consumer queue, does what the control ordered, reads one batch from each lane that is not
+held, stores the offsets that were settled, and sleeps in poll(2) on one descriptor when there was nothing to do: lane
+queues, consumer queues and the event loop all write to it. It waits for nothing else, so neither a stalled event loop
+nor a full ring can cost the membership of the group.
 """
 
 import os
 import threading
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, clockid_t, timespec
 from posix.unistd cimport close, read, write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_i64, tg_store_i32, tg_store_i64, tg_swap_i32
 from tidegate.core.csrc cimport TG_SCAN_GRAMMAR, TG_SCAN_STRUCTURE
 from tidegate.core.dispatcher cimport Dispatcher
 from tidegate.core.handle cimport Handle
-from tidegate.core.intake cimport TG_HALTED, Intake, tg_lane
+from tidegate.core.intake cimport Intake
+from tidegate.core.lanes cimport TG_HELD_RING, TG_HELD_SPAN, TG_ORDER_PAUSE, tg_lane
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.rdkafka cimport rd_kafka_metadata_t
@@ -40,12 +41,14 @@ cdef enum:
     CLOSING = 2
     POLL_MS = 100
     SWEEP_NS = 200000000
+    COUNT_NS = 50000000   # the control looks every 100 ms
     CLOSE_NS = 11000000000  # four seconds of it may pass with the last commit
+    STEP_NS = 100000000   # the wall clock goes back by more: it was set, not slewed
 
 
-cdef int64_t clock_ns() noexcept nogil:
+cdef int64_t clock_ns(clockid_t clock=CLOCK_MONOTONIC) noexcept nogil:
     cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
+    clock_gettime(clock, &now)
     return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
 
 
@@ -80,6 +83,7 @@ cdef class Reader:
     cdef bint _failed
     cdef bint _close_timed_out
     cdef int64_t _beat_ns
+    cdef int64_t _wall_ahead_ns  # wall clock less monotonic clock, when last looked at
     cdef object _thread
     cdef object _asking         # held while a question to the brokers is under way: the client must outlive it
 
@@ -94,6 +98,7 @@ cdef class Reader:
         self._notify_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._armed = 1
         self._beat_ns = clock_ns()
+        self._wall_ahead_ns = clock_ns(CLOCK_REALTIME) - clock_ns()
         self._asking = threading.Lock()
         if not 1 <= len(subscriptions) <= 2:
             raise ValueError(f"one or two subscriptions, not {len(subscriptions)}")
@@ -127,7 +132,7 @@ cdef class Reader:
             self._loop()
 
     cdef void _loop(self) noexcept nogil:
-        cdef int64_t now_ns, sweep_ns = 0, close_by_ns = 0
+        cdef int64_t now_ns, sweep_ns = 0, count_ns = 0, close_by_ns = 0
         cdef int worked, phase
         while True:
             now_ns = clock_ns()
@@ -155,8 +160,13 @@ cdef class Reader:
                 worked = self._round(now_ns)
                 if worked and tg_load_i32(&self._armed) and tg_swap_i32(&self._armed, 0):
                     self._signal(self._notify_fd)
+            if now_ns - count_ns >= COUNT_NS:
+                count_ns = now_ns
+                self.intake.count_queued()
             if now_ns - sweep_ns >= SWEEP_NS:
                 sweep_ns = now_ns
+                if phase != CLOSING:
+                    self._follow_wall_clock()
                 self._first.sweep()
                 if self._two:
                     self._second.sweep()
@@ -172,21 +182,50 @@ cdef class Reader:
         tg_store_i32(&self._done, 1)
         self._signal(self._notify_fd)
 
+    cdef void _follow_wall_clock(self) noexcept nogil:
+        """Wakes librdkafka where the wall clock was put back.
+
+        Its main thread, which sends the heartbeats, sleeps until a time of the wall clock (cnd_timedwait on
+        CLOCK_REALTIME): put back by an hour, it would oversleep by an hour, and the membership would be gone.
+        """
+        cdef int64_t ahead_ns = clock_ns(CLOCK_REALTIME) - clock_ns()
+        if ahead_ns < self._wall_ahead_ns - STEP_NS:
+            self._wake(self._first)
+            if self._two:
+                self._wake(self._second)
+        self._wall_ahead_ns = ahead_ns
+
+    cdef void _wake(self, Handle handle) noexcept nogil:
+        # A question that the main thread answers; of all there are, the one without any effect.
+        cdef char *name = handle.rk.memberid(handle.client)
+        if name is not NULL:
+            handle.rk.mem_free(handle.client, name)
+
     cdef int _round(self, int64_t now_ns) noexcept nogil:
         """One batch from each lane that is not held. Returns the messages dealt with."""
         cdef int worked = 0, i
-        cdef bint held = False
+        cdef int32_t order
+        cdef bint held = False, pause
         cdef tg_lane *lane
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
             if lane.queue is NULL:
                 continue
-            if lane.hold and not self.intake.released(lane, now_ns):
-                held = held or lane.hold != TG_HALTED
+            order = tg_load_i32(&lane.order)
+            pause = (order & TG_ORDER_PAUSE) != 0
+            if pause != lane.paused and now_ns >= lane.pause_after_ns:
+                if lane.handle:
+                    self._second.pause(lane, pause, now_ns)
+                else:
+                    self._first.pause(lane, pause, now_ns)
+            if (lane.hold or order or lane.paused) and not self.intake.released(lane, now_ns):
+                held = held or lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN
+                self.intake.look(lane)
                 continue
+            if lane.head_ms >= 0:
+                tg_store_i64(&lane.head_ms, -1)
             worked += self.intake.read(lane, now_ns)
-            if lane.hold:
-                held = held or lane.hold != TG_HALTED
+            held = held or lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN
         if worked:
             tg_fence()  # what was published is visible before the flag is read: see arm()
         if held and worked == 0:
@@ -195,7 +234,7 @@ cdef class Reader:
             tg_fence()
             for i in range(self.intake.lane_count):
                 lane = self.intake.lanes[i]
-                if lane.hold and self.intake.released(lane, now_ns):
+                if (lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN) and self.intake.released(lane, now_ns):
                     worked += 1
         return worked
 
@@ -307,6 +346,16 @@ cdef class Reader:
         return self._first.commit_err != 0 or self._second.commit_err != 0
 
     @property
+    def rebalances(self) -> dict:
+        """How often partitions were assigned, revoked and lost, over both handles."""
+        cdef Handle other = self._second if self._two else None
+        return {
+            "assigned": self._first.assignments + (other.assignments if other is not None else 0),
+            "revoked": self._first.revocations + (other.revocations if other is not None else 0),
+            "lost": self._first.losses + (other.losses if other is not None else 0),
+        }
+
+    @property
     def heartbeat_age(self) -> float:
         """Seconds since the thread began its last round."""
         return (clock_ns() - tg_load_i64(&self._beat_ns)) / 1e9
@@ -321,6 +370,24 @@ cdef class Reader:
         """``(records that were taken to have no headers without asking librdkafka, whether this is in use)``."""
         return self.intake.headerless, self.intake.peek
 
+    @property
+    def refetched(self) -> int:
+        """Messages that arrived a second time and were dropped."""
+        return self.intake.refetched
+
     def lanes(self) -> list:
-        """As Intake.report."""
+        """A LaneState for each lane; their order never changes, new ones come last."""
         return self.intake.report(clock_ns())
+
+    def order(self, int lane, reason, bint pause=False) -> None:
+        """Holds a lane, by its place in `lanes`, until told otherwise; `reason` None: no more.
+
+        The reader's thread obeys in its next round, at once. With `pause` it also tells librdkafka to pause the
+        lane's partitions: what was fetched ahead is let go, and fetched again later.
+
+        Raises:
+            IndexError: there is no such lane.
+            KeyError: a reason other than ring, span, budget and app-down.
+        """
+        self.intake.order(lane, reason, pause)
+        self._signal(self._wake_fd)

@@ -44,6 +44,9 @@ class Rings:
         """Values of all published records, oldest first; takes nothing."""
     def buffered(self, klass: int) -> tuple[int, int]:
         """``(records, bytes of values)`` published and not yet taken."""
+    def usage(self, klass: int) -> tuple[int, int, int, int]:
+        """``(chunks in use, chunks it could still take, chunks ever given back, records ever taken out)``.
+        Consumer's thread only."""
     def room(self, klass: int) -> int:
         """Chunks that the class could still take."""
     def test_room(self, klass: int, payload_bytes: int) -> bool:

@@ -311,6 +311,14 @@ cdef class Rings:
         """``(records, bytes of values)`` published and not yet taken."""
         return self.records(klass), self.bytes(klass)
 
+    def usage(self, int klass) -> tuple:
+        """``(chunks in use, chunks it could still take, chunks ever given back, records ever taken out)``.
+        Consumer's thread."""
+        cdef uint64_t released = tg_load_u64(&self.rings[klass].released)
+        cdef uint64_t taken = self.rings[klass].taken
+        return (taken - released if taken > released else 0, max(0, self.room_chunks(klass)), released,
+                self.rings[klass].popped)
+
     def room(self, int klass) -> int:
         """Chunks that the class could still take."""
         return self.room_chunks(klass)

@@ -7,10 +7,12 @@ would jump. prometheus_client is imported at the first scrape, off the loop: sta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from tidegate.ops.metrics import TABLE, Family, Series, Snapshot
+from tidegate.ops.metrics import TABLE, Family, Histogram, Series, Snapshot
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric
@@ -58,8 +60,10 @@ class Capped:
 class Exposition:
     """Renders snapshots. One thread at a time."""
 
-    def __init__(self, table: Iterable[Family] = TABLE, cap: int = SERIES_CAP) -> None:
-        self._rows = [(family, Capped(family, cap)) for family in table]
+    def __init__(self, table: Iterable[Family | Histogram] = TABLE, cap: int = SERIES_CAP) -> None:
+        table = tuple(table)
+        self._rows = [(family, Capped(family, cap)) for family in table if isinstance(family, Family)]
+        self._histograms = [family for family in table if isinstance(family, Histogram)]
         self._snapshot: Snapshot | None = None
         self._registry: CollectorRegistry | None = None
 
@@ -89,3 +93,18 @@ class Exposition:
             for labels, value in capped.series(family.read(self._snapshot)).items():
                 metric.add_metric(labels, value)
             yield metric
+        for histogram in self._histograms:
+            yield _histogram(histogram, self._snapshot)
+
+
+def _histogram(family: Histogram, snapshot: Snapshot) -> Metric:
+    from prometheus_client.core import HistogramMetricFamily
+    from prometheus_client.utils import floatToGoString
+
+    from tidegate.core.delays import BOUNDS_SECONDS
+
+    metric = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+    bounds = [floatToGoString(bound) for bound in (*BOUNDS_SECONDS, math.inf)]  # type: ignore[no-untyped-call]
+    for labels, (counts, total) in family.read(snapshot):
+        metric.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), total)
+    return metric

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tidegate import __version__
 from tidegate.ops import logs
-from tidegate.types import CLASS_LABELS
+from tidegate.types import CLASS_LABELS, LaneState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["counter", "gauge"]
 Series = tuple[tuple[str, ...], float]  # label values in the row's order, and the value
+Buckets = tuple[tuple[int, ...], float]  # records by bound, the last beyond all of them; and the sum of all values
 
 TARGET_STATES = ("open", "slow", "down")
-HOLDS = ("ring", "span", "halted")
+HOLDS = ("ring", "span", "halted", "budget", "app-down")
+MIXED = "mixed"  # instead of a class: a topic that can carry any
 NOT_KNOWN = -1  # of offsets
 
 
@@ -80,14 +82,20 @@ class Snapshot:
 
     books: dict[str, dict[str, dict[str, int]]]  # topic → class → "polled" or disposition → records
     irregular: dict[str, int]
+    lost: dict[str, int]  # topic → records that retention took before they were read
     partitions: list[tuple[str, int, int, int, int, int]]  # topic, partition, position, frontier, target, stored
     states: dict[int, tuple[int, int, int]]  # class → buffered records, buffered bytes, records in flight
+    oldest: tuple[float, ...]  # seconds, by class
+    delays: tuple[Buckets, ...]  # by class; bounds are core/delays.pyx's
     errors: tuple[int, ...]  # of conservation, by class
     room_bytes: tuple[int, ...]
-    lanes: list[tuple[str, str, int, float, int, float, float]]  # as Reader.lanes
+    lanes: list[LaneState]
+    rebalances: dict[str, int]
     heartbeat_age: float
     stale: int
+    refetched: int
     delivery: DeliveryFigures
+    accounted_bytes: int
     log_lines_dropped: int
     build: tuple[str, str]
 
@@ -100,6 +108,7 @@ class Sources:
     dispatcher: Dispatcher
     reader: Reader
     delivery: Callable[[], DeliveryFigures]
+    accounted_bytes: Callable[[], int]
 
     def take(self) -> Snapshot:
         """The figures of now."""
@@ -109,14 +118,20 @@ class Sources:
         return Snapshot(
             books=self.ledger.counts(),
             irregular=self.ledger.irregular(),
+            lost=self.ledger.lost(),
             partitions=self.ledger.partitions(),
             states=self.dispatcher.states(),
+            oldest=self.dispatcher.oldest(),
+            delays=self.dispatcher.delays.report(),
             errors=self.dispatcher.conservation(),
             room_bytes=tuple(max(0, rings.room(k)) * rings.chunk_bytes for k in range(len(CLASS_LABELS))),
             lanes=self.reader.lanes(),
+            rebalances=self.reader.rebalances,
             heartbeat_age=self.reader.heartbeat_age,
             stale=self.reader.stale,
+            refetched=self.reader.refetched,
             delivery=self.delivery(),
+            accounted_bytes=self.accounted_bytes(),
             log_lines_dropped=logs.dropped(),
             build=(__version__, version()),
         )
@@ -131,6 +146,17 @@ class Family:
     labels: tuple[str, ...]
     help: str
     read: Callable[[Snapshot], Iterable[Series]]
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """One row of the other kind, in seconds: `read` gives label values and buckets. Its labels' values are our own."""
+
+    name: str
+    labels: tuple[str, ...]
+    help: str
+    read: Callable[[Snapshot], Iterable[tuple[tuple[str, ...], Buckets]]]
+    kind: Literal["histogram"] = "histogram"
 
 
 def _polled(now: Snapshot) -> Iterable[Series]:
@@ -156,14 +182,30 @@ def _one(value: float) -> Iterable[Series]:
 
 
 def _held(now: Snapshot) -> Iterable[Series]:
-    for topic, reason, *_ in now.lanes:
-        yield from (((topic, name), float(reason == name)) for name in HOLDS)
+    for lane in now.lanes:
+        yield from (((lane.topic, name), float(lane.reason == name)) for name in HOLDS)
+
+
+def _held_lanes(now: Snapshot) -> Iterable[Series]:
+    for lane in now.lanes:
+        if lane.reason != "flowing":
+            yield (lane.reason, CLASS_LABELS[lane.klass] if lane.klass >= 0 else MIXED), 1
 
 
 def _held_seconds(now: Snapshot) -> Iterable[Series]:
-    for topic, reason, _, current, _, ring, span in now.lanes:
-        ended = {"ring": ring, "span": span}
-        yield from (((topic, name), ended.get(name, 0.0) + (current if reason == name else 0.0)) for name in HOLDS)
+    for lane in now.lanes:
+        ended = {
+            "ring": lane.ring_seconds,
+            "span": lane.span_seconds,
+            "budget": lane.budget_seconds,
+            "app-down": lane.app_down_seconds,
+        }
+        for name in HOLDS:
+            yield (lane.topic, name), ended.get(name, 0.0) + (lane.seconds if lane.reason == name else 0.0)
+
+
+def _by_topic(figure: Callable[[LaneState], float]) -> Callable[[Snapshot], Iterable[Series]]:
+    return lambda now: (((lane.topic,), figure(lane)) for lane in now.lanes)
 
 
 def _partitions(number: Callable[[int, int, int], int]) -> Callable[[Snapshot], Iterable[Series]]:
@@ -199,7 +241,7 @@ def _congestions(now: Snapshot) -> Iterable[Series]:
     return () if now.delivery.limiter is None else (((why,), n) for why, n in now.delivery.limiter.congestions.items())
 
 
-TABLE: tuple[Family, ...] = (
+TABLE: tuple[Family | Histogram, ...] = (
     Family("tidegate_records_polled_total", "counter", ("topic", "class"), "Records read from Kafka.", _polled),
     Family(
         "tidegate_records_total",
@@ -226,6 +268,27 @@ TABLE: tuple[Family, ...] = (
         _of_delivery(lambda one: one.bytes),
     ),
     Family(
+        "tidegate_oldest_undelivered_seconds",
+        "gauge",
+        ("class",),
+        "Age of the oldest record read and not yet settled, by its own timestamp; 0 where there is none.",
+        lambda now: _by_class(now.oldest),
+    ),
+    Histogram(
+        "tidegate_delivery_seconds",
+        ("class",),
+        "Age of records, by their own timestamps, when the target acknowledged them.",
+        lambda now: (((label,), one) for label, one in zip(CLASS_LABELS, now.delays, strict=True)),
+    ),
+    Family(
+        "tidegate_memory_accounted_bytes",
+        "gauge",
+        (),
+        "What TIDEGATE_MEMORY_BYTES is spent on: rings, batches in flight, and about what was fetched ahead. Over 85 %"
+        " of it, topics held for long are paused.",
+        lambda now: _one(now.accounted_bytes),
+    ),
+    Family(
         "tidegate_conservation_error",
         "gauge",
         ("class",),
@@ -249,16 +312,24 @@ TABLE: tuple[Family, ...] = (
     Family(
         "tidegate_records_lost_total",
         "counter",
-        ("reason",),
-        "Records that Kafka no longer had when they were to be read. Not among the polled ones.",
-        lambda now: [(("retention",), now.irregular["lost"])],
+        ("topic", "reason"),
+        "Records that Kafka no longer had when they were to be read: retention (older than the log's start). Not among"
+        " the polled ones; offsets are counted, so gaps of compaction and control records are in it.",
+        lambda now: (((topic, "retention"), n) for topic, n in now.lost.items()),
     ),
     Family(
         "tidegate_records_stale_total",
         "counter",
         (),
-        "Records that arrived for a partition that was no longer held, or a second time; dropped before being polled.",
+        "Records that arrived for a partition that was no longer held; dropped before being polled.",
         lambda now: _one(now.stale),
+    ),
+    Family(
+        "tidegate_records_refetched_total",
+        "counter",
+        (),
+        "Records that arrived a second time, after a rewind in the Kafka client; dropped before being polled.",
+        lambda now: _one(now.refetched),
     ),
     Family(
         "tidegate_acknowledgements_stale_total",
@@ -271,9 +342,18 @@ TABLE: tuple[Family, ...] = (
         "tidegate_lane_held",
         "gauge",
         ("topic", "reason"),
-        "1 while the topic is not read: ring (the ring of a class is full), span (too many unsettled offsets in a"
-        " partition), halted (a record that no ring can hold; for good).",
+        "1 while the topic is not read: ring (the ring of a class is full, or nearly), span (too many unsettled offsets"
+        " in a partition), budget (memory is short), app-down (nobody would take what it brings), halted (a record that"
+        " no ring can hold; for good).",
         _held,
+    ),
+    Family(
+        "tidegate_lanes_held",
+        "gauge",
+        ("reason", "class"),
+        "Topics not read, by reason and the class whose ring is full or that the whole topic has; mixed: it can carry"
+        " any.",
+        _held_lanes,
     ),
     Family("tidegate_lane_held_seconds_total", "counter", ("topic", "reason"), "Time held so far.", _held_seconds),
     Family(
@@ -281,7 +361,64 @@ TABLE: tuple[Family, ...] = (
         "counter",
         ("topic",),
         "Times that the topic was held.",
-        lambda now: (((lane[0],), lane[4]) for lane in now.lanes),
+        _by_topic(lambda lane: lane.holds),
+    ),
+    Family(
+        "tidegate_lane_paused",
+        "gauge",
+        ("topic",),
+        "1 while the Kafka client is told to fetch nothing of the topic: the last rung, for memory.",
+        _by_topic(lambda lane: float(lane.paused)),
+    ),
+    Family(
+        "tidegate_lane_paused_seconds_total",
+        "counter",
+        ("topic",),
+        "Time paused so far.",
+        _by_topic(lambda lane: lane.paused_seconds),
+    ),
+    Family(
+        "tidegate_lane_pauses_total",
+        "counter",
+        ("topic",),
+        "Times that the topic was paused.",
+        _by_topic(lambda lane: lane.pauses),
+    ),
+    Family(
+        "tidegate_lane_purged_records_total",
+        "counter",
+        ("topic",),
+        "Records that pausing threw away before they were read; they are fetched again.",
+        _by_topic(lambda lane: lane.purged),
+    ),
+    Family(
+        "tidegate_lane_queued_records",
+        "gauge",
+        ("topic",),
+        "Records fetched ahead and not yet read.",
+        _by_topic(lambda lane: lane.queued),
+    ),
+    Family(
+        "tidegate_critical_held_age_seconds",
+        "gauge",
+        ("topic",),
+        "What holding costs critical events: age of the oldest record that waits in a held topic which may carry them,"
+        " so none waits longer there; 0 where it is not held, or nothing waits.",
+        _by_topic(lambda lane: lane.head_age),
+    ),
+    Family(
+        "tidegate_rebalances_total",
+        "counter",
+        ("event",),
+        "Times that the group assigned partitions, revoked them (orderly) or declared them lost.",
+        lambda now: (((event,), n) for event, n in now.rebalances.items()),
+    ),
+    Family(
+        "tidegate_partitions_assigned",
+        "gauge",
+        (),
+        "Partitions that this member has now.",
+        lambda now: _one(len(now.partitions)),
     ),
     Family(
         "tidegate_partition_position",

@@ -1,1 +1,1 @@
-"""What decides about pressure: numbers and the time in, decisions out. Pure; knows nothing else of this package."""
+"""What decides: numbers and `now` in, decisions out. No clock, no threads, no I/O."""

@@ -7,59 +7,64 @@ from collections.abc import Callable
 
 from faults.flow import longest_pause, require_conserved, shares, stream, wait_flowing
 from faults.rows import ROUNDS, Matrix
-from harness.fixtures import Scenes
-from harness.parallel import side_by_side
-from harness.scene import Broker, Scene, event_class
+from faults.story import Mark, Story
+from harness.healing import catch_up
+from harness.scene import Scene
 
 FLAPS = 2 * ROUNDS
 BATCH, CONCURRENCY = 40, 4
-# Settling what is in flight takes at most 2 s of a hand-over; the rest is the group's own: a leave, a join, a sync.
-HANDOVER_SECONDS = 10.0
+# Asserted generously, since this machine does other things as well; the row has what it was.
+HANDOVER_SECONDS = 5.0
 
 
-def flapping(scene: Scene, matrix: Matrix) -> Callable[[], None]:
+def flapping(scene: Scene, matrix: Matrix, test: str, where: str = "") -> Callable[[], None]:
+    """A job that leaves one row; ``test`` runs it, ``where`` begins the row."""
+
     def job() -> None:
         # Slow enough that something is always in flight: 40 events take 40 ms.
         scene.app.mode(ms_per_event=1, workers=CONCURRENCY)
         settings = {"batch_max_records": BATCH, "concurrency": CONCURRENCY}
         first = scene.sidecar("--summary", name="first", **settings)
+        marks = []
         with stream(scene):
             wait_flowing(scene, first)
+            catch_up(scene, first, 30, "the start")
             time.sleep(1)
             begun = time.time_ns()
             second = scene.sidecar("--summary", name="second", **settings)
             for flap in range(FLAPS):
+                joins = Mark("joins")
                 if flap:
                     second.start()
                 second.wait_until(lambda: shares(scene) == [2, 2], 40, "a share for each")
+                joins.over()
                 time.sleep(1)
+                leaves = Mark("leaves")
                 second.stop(12)
                 require_conserved(second)
                 first.wait_until(lambda: shares(scene) == [4], 40, "all to the first")
                 wait_flowing(scene, first)
+                leaves.over()
+                marks += [joins, leaves]
                 time.sleep(0.5)
             ended = time.time_ns()
         scene.wait_settled(first, 30)
         first.stop(12)
         require_conserved(first)
-        # Two hand-overs a flap; of each, no more may come twice than can be in flight.
-        exposed = 2 * FLAPS * BATCH * CONCURRENCY
-        report = scene.judge(duplicates=exposed, classes=event_class)
-        pause = longest_pause(scene.app.requests(), begun, ended)
-        assert pause <= HANDOVER_SECONDS
+        # Three brokers on a busy machine: a coordinator may stand still for seconds without anybody's doing.
+        story, requests = Story(scene, [Mark("all of it", begun, over_ns=ended)] if where else []), scene.app.requests()
+        # What the app had when the hand-over began; what it got later is settled before the partition goes.
+        allowed = sum(story.exposed_at(mark.begun_ns) for mark in marks)
+        pause = longest_pause(requests, begun, ended)
+        assert pause <= HANDOVER_SECONDS, f"a partition brought nothing for {pause} s"
         matrix.add(
-            "test_flapping.py::test_a_member_that_comes_and_goes",
-            f"a second member joins and leaves {FLAPS} times ({scene.protocol} protocol)",
-            "nothing lost; twice at most what was in flight at a hand-over",
-            report,
-            exposed=exposed,
+            test,
+            f"{where}a second member joins and leaves {FLAPS} times ({scene.protocol} protocol)",
+            "nothing lost; twice at most what was unsettled as a hand-over began; a pause of some 2 s, never 5",
+            story.judge(allowed),
+            exposed=allowed,
             seconds=pause,
             timed="longest pause of a partition",
         )
 
     return job
-
-
-def test_a_member_that_comes_and_goes(kafka_broker: Broker, scenes: Scenes, matrix: Matrix) -> None:
-    groups = [scenes(kafka_broker, protocol=protocol, name=f"flap-{protocol}") for protocol in ("classic", "consumer")]
-    side_by_side([(scene.protocol, flapping(scene, matrix)) for scene in groups])

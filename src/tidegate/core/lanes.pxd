@@ -1,0 +1,84 @@
+# Lanes: one per topic, which slots their partitions have, what holds them, what is in hand.
+
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from tidegate.core.ledger cimport Ledger, tg_slot
+from tidegate.core.rdkafka cimport rd_kafka_message_t, rd_kafka_queue_t, tg_rdkafka
+from tidegate.core.ring cimport Rings
+from tidegate.core.rules cimport RuleTable
+
+cdef enum:
+    TG_CARRY = 1000              # messages taken from a lane at once, at most
+
+    TG_FLOWING = 0
+    TG_HELD_RING = 1             # the ring of lane.hold_class is full
+    TG_HELD_SPAN = 2             # a partition has too many unsettled offsets
+    TG_HALTED = 3                # for good: a record that can never be held
+    TG_ORDERED_RING = 4          # the control holds it: the ring of its class is nearly full
+    TG_ORDERED_SPAN = 5          # too many unsettled offsets, nearly
+    TG_ORDERED_BUDGET = 6        # memory is short
+    TG_ORDERED_APP_DOWN = 7      # nobody would take what it brings
+    TG_REASONS = 8
+
+    TG_ORDER_REASON = 15         # of tg_lane.order: one of TG_ORDERED_*, or 0
+    TG_ORDER_PAUSE = 16          # librdkafka is to let go what it fetched ahead, and to fetch no more
+
+    TG_QUEUED_BYTES = 340        # librdkafka's own for each message that waits in a queue
+
+cdef struct tg_lane:
+    rd_kafka_queue_t *queue
+    int32_t number               # the ledger's
+    int32_t handle
+    int32_t topic_class          # -1: a record's own rules decide
+    int32_t topic_rule
+    int32_t hold
+    int32_t hold_class
+    size_t hold_bytes            # payload of the record that found its ring full
+    int64_t hold_since_ns
+    int64_t held_ns[TG_REASONS]  # by reason, ended holds only
+    uint64_t holds
+    int32_t order                # event loop's: TG_ORDER_*
+    int32_t paused               # librdkafka has been told so
+    int64_t pause_after_ns       # not before: the last try failed
+    int64_t paused_since_ns
+    int64_t paused_ns            # ended pauses only
+    uint64_t pauses
+    uint64_t purged              # messages that pausing threw away
+    int64_t queued               # messages fetched, not yet in a ring: as last looked at
+    int64_t mean_bytes           # of the last messages
+    int64_t head_ms              # timestamp of the message that a hold keeps waiting; -1: none, or not known
+    uint32_t resets              # slots whose position was out of range
+    uint32_t carry_at
+    uint32_t carry_len
+    uint32_t carry_max           # messages to take next
+    int32_t partitions           # of the topic, when last asked; 0: not known
+    int32_t known                # partitions that the topic had when this process first saw it; -1: not known
+    bint met                     # the group has begun to read the topic (start.pyx)
+    int64_t unmet_until_ns       # so long the answer counts that it had not, when this process began
+    int64_t log[2]               # the topic's id; 0, 0: not known
+    int32_t log_number           # how often another log took the topic's name
+    bint replaced                # there may be slots of an earlier log
+    int64_t void_until_ns        # and offsets of it among the group's: members notice at different times
+    tg_slot **slots              # by partition
+    int32_t *begun               # by partition: 1 + the log_number of which the group has our start; 0: none
+    int32_t slot_room
+    rd_kafka_message_t **carry   # taken from the queue, not yet in a ring; at most one batch, and one more: see shed
+
+cdef class Lanes:
+    cdef Rings rings
+    cdef Ledger ledger
+    cdef RuleTable rules
+    cdef const tg_rdkafka *rk
+    cdef tg_lane **lanes
+    cdef int lane_count
+    cdef uint64_t stale                  # messages of partitions that were no longer ours
+
+    cdef tg_lane *lane_of(self, int handle, const char *topic) noexcept nogil
+    cdef tg_lane *_new_lane(self, int handle, str topic) noexcept
+    cdef bint place(self, tg_lane *lane, int32_t partition, tg_slot *slot) noexcept nogil
+    cdef void forget(self, tg_lane *lane, int32_t partition, int64_t now_ns) noexcept nogil
+    cdef bint released(self, tg_lane *lane, int64_t now_ns) noexcept nogil
+    cdef void count_queued(self) noexcept nogil
+    cdef void clear(self) noexcept nogil
+    cdef void _hold(self, tg_lane *lane, int reason, int klass, int64_t now_ns) noexcept nogil

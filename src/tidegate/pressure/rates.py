@@ -1,0 +1,28 @@
+"""Rates from counters that only grow."""
+
+from __future__ import annotations
+
+from collections import deque
+
+
+class Drain:
+    """How fast something was taken out, lately: the highest rate between two of the last looks.
+
+    The highest, not a mean: it says how soon a buffer could be empty, and a look that comes just after a burst must not
+    forget the burst.
+
+    Args:
+        looks: how many to remember.
+    """
+
+    def __init__(self, looks: int = 5) -> None:
+        self._rates: deque[float] = deque(maxlen=looks)
+        self._total = 0.0
+        self._at: float | None = None
+
+    def update(self, now: float, total: float) -> float:
+        """The counter stands at `total` now; units per second. 0 at the first look."""
+        if self._at is not None and now > self._at:
+            self._rates.append(max(0.0, total - self._total) / (now - self._at))
+        self._total, self._at = total, now
+        return max(self._rates, default=0.0)

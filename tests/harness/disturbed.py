@@ -1,0 +1,41 @@
+"""tidegate with a disturbance in its own process: ``python -m harness.disturbed run`` in place of ``-m tidegate``.
+
+On SIGUSR1 the main thread sleeps for ``STALL_SECONDS`` and keeps the GIL, which is harder than any callback of
+Python's. ``LOG_LINES`` is how many lines a second are logged beside tidegate's own, through its logger.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+import structlog
+
+from tidegate.__main__ import main
+
+
+def stall(*_: object) -> None:
+    seconds = float(os.environ["STALL_SECONDS"])
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        ctypes.PyDLL(None).usleep(int(min(left, 0.5) * 1e6))
+
+
+def chatter(lines_per_second: int) -> None:
+    time.sleep(1)  # until the logger is set up
+    log = structlog.get_logger("disturbed")
+    while True:
+        for _ in range(lines_per_second // 20):
+            log.info("a line that nobody reads", why="x" * 100)
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGUSR1, stall)
+    if "LOG_LINES" in os.environ:
+        threading.Thread(target=chatter, args=(int(os.environ["LOG_LINES"]),), daemon=True).start()
+    sys.exit(main())
