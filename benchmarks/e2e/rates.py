@@ -93,6 +93,7 @@ def push_contenders(sink: str) -> list[Contender]:
     env = {"SINK": sink}
     return [
         tidegate("tidegate ndjson", sink),
+        tidegate("tidegate ndjson fixed", sink, TIDEGATE_LIMITER="fixed"),
         tidegate("tidegate json", sink, TIDEGATE_FORMAT="json"),
         loop("confluent-kafka + aiohttp", "client_loop.py", env),
         loop("aiokafka + aiohttp", "aiokafka_loop.py", env),

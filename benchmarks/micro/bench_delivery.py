@@ -1,6 +1,7 @@
 """CPU microseconds per batch through Delivery: to the blackhole, and to an HTTP app in a process of its own.
 
     python benchmarks/micro/bench_delivery.py [--batches 3000] [--rounds 5] [--loop uvloop|asyncio]
+                                              [--limiter adaptive|fixed]
 
 Prints one JSON object. CPU is this process's (user + system), so the app does not count; medians over the rounds.
 The source hands out ready-made batches: what is measured is delivery and sink, not the native core.
@@ -25,6 +26,7 @@ from typing import Any
 import structlog
 
 from tidegate.delivery import Delivery
+from tidegate.pressure.adaptive import Adaptive
 from tidegate.sinks.base import Sink, SinkOptions, open_sink
 
 APP = """
@@ -61,9 +63,10 @@ class ReadySource:
 
     def __init__(self, total: int, records: int, record_bytes: int) -> None:
         self.draining = False
+        self.batch_records = records
         self._left = total
-        self._records = records
-        self._body = (b'{"e":"' + b"x" * (record_bytes - 9) + b'"}\n') * records
+        self._line = b'{"e":"' + b"x" * (record_bytes - 9) + b'"}\n'
+        self._made, self._body = records, self._line * records
         self._headers = {
             "Content-Type": "application/x-ndjson",
             "Idempotency-Key": "0123456789abcdef",
@@ -78,7 +81,10 @@ class ReadySource:
         if not self._left:
             return None
         self._left -= 1
-        return ReadyBatch(3, self._records, self._body, self._headers)
+        records = self.batch_records
+        if records != self._made:
+            self._made, self._body = records, self._line * records
+        return ReadyBatch(3, records, self._body, self._headers)
 
     def due_in(self) -> float | None:
         return 0.0 if self._left else None
@@ -90,24 +96,31 @@ class ReadySource:
         return int(batch.records)
 
 
-async def through_delivery(sink: Sink, source: ReadySource, concurrency: int) -> None:
-    log = structlog.get_logger()
-    delivery = Delivery(source, sink, concurrency=concurrency, inflight_bytes=24 << 20, log=log, rng=Random(1))
+async def through_delivery(sink: Sink, source: ReadySource, concurrency: int, adapts: bool) -> None:
+    delivery = Delivery(
+        source,
+        sink,
+        concurrency=concurrency,
+        inflight_bytes=24 << 20,
+        log=structlog.get_logger(),
+        limiter=Adaptive(concurrency, source.batch_records, Random(1), time.monotonic()) if adapts else None,
+        rng=Random(1),
+    )
     running = asyncio.create_task(delivery.run())
     await asyncio.sleep(0)
     assert await delivery.drain(600)
     await running
 
 
-async def measure(url: str, total: int, records: int, concurrency: int, rounds: int) -> dict[str, float]:
+async def measure(url: str, total: int, records: int, concurrency: int, rounds: int, adapts: bool) -> dict[str, float]:
     sink = open_sink(url, SinkOptions(concurrency=concurrency))
     await sink.start()
-    await through_delivery(sink, ReadySource(max(50, total // 10), records, 266), concurrency)  # warm
+    await through_delivery(sink, ReadySource(max(50, total // 10), records, 266), concurrency, adapts)  # warm
     cpu, wall = [], []
     for _ in range(rounds):
         source = ReadySource(total, records, 266)
         cpu0, wall0 = time.process_time(), time.perf_counter()
-        await through_delivery(sink, source, concurrency)
+        await through_delivery(sink, source, concurrency, adapts)
         cpu.append((time.process_time() - cpu0) / total * 1e6)
         wall.append((time.perf_counter() - wall0) / total * 1e6)
         assert source.settled == total
@@ -128,14 +141,14 @@ async def source_alone(total: int) -> float:
     return round((time.process_time() - start) / total * 1e6, 2)
 
 
-async def bench(batches: int, rounds: int, port: str) -> dict[str, Any]:
+async def bench(batches: int, rounds: int, port: str, adapts: bool) -> dict[str, Any]:
     url = f"http://127.0.0.1:{port}/events"
     results: dict[str, Any] = {"source_alone_cpu_us": await source_alone(batches * 20)}
-    results["blackhole"] = await measure("blackhole:", batches * 20, 500, 8, rounds)
+    results["blackhole"] = await measure("blackhole:", batches * 20, 500, 8, rounds, adapts)
     for records in (1, 500):
         for concurrency in (1, 8):
             name = f"http_{records}_records_{concurrency}_at_once"
-            results[name] = await measure(url, batches, records, concurrency, rounds)
+            results[name] = await measure(url, batches, records, concurrency, rounds, adapts)
     return results
 
 
@@ -144,6 +157,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop")
+    parser.add_argument("--limiter", choices=("fixed", "adaptive"), default="adaptive")
     args = parser.parse_args()
     run: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
     if args.loop == "uvloop":
@@ -154,13 +168,18 @@ def main() -> None:
     try:
         assert app.stdout is not None
         port = app.stdout.readline().strip()
-        results = run(bench(args.batches, args.rounds, port))
+        results = run(bench(args.batches, args.rounds, port, args.limiter == "adaptive"))
     finally:
         app.terminate()
         app.wait()
     import aiohttp
 
-    about = {"python": platform.python_version(), "aiohttp": aiohttp.__version__, "loop": args.loop}
+    about = {
+        "python": platform.python_version(),
+        "aiohttp": aiohttp.__version__,
+        "loop": args.loop,
+        "limiter": args.limiter,
+    }
     print(json.dumps({**about, "machine": platform.machine(), "cores": os.cpu_count(), **results}, indent=2))
 
 

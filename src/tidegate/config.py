@@ -93,6 +93,13 @@ class Settings(BaseSettings):
         10_000, "Target", "ms", "For one request with its answer, at most.", ge=1, le=3_600_000
     )
     concurrency: int = _setting(8, "Target", "requests", "In flight to the target at once, at most.", ge=1, le=1024)
+    limiter: Literal["adaptive", "fixed"] = _setting(
+        "adaptive",
+        "Target",
+        "",
+        "adaptive: requests at once and records per batch follow what the target can do, so that critical finds a short"
+        " line; fixed: always as many as configured.",
+    )
 
     format: Literal["ndjson", "json", "envelope"] = _setting(
         "ndjson", "Batches", "", "One event per line, a JSON array, or one object with metadata per line."

@@ -24,6 +24,7 @@ import signal
 import socket
 import sys
 import time
+from random import Random
 from typing import TYPE_CHECKING
 
 import orjson
@@ -48,6 +49,8 @@ from tidegate.ops.http import listen
 from tidegate.ops.logs import flush
 from tidegate.ops.metrics import Sources
 from tidegate.ops.server import OpsServer
+from tidegate.pressure.adaptive import Adaptive
+from tidegate.pressure.limiter import Limiter
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
 from tidegate.summary import summary
@@ -81,6 +84,12 @@ def run(settings: Settings, *, until_end: bool = False, summary: bool = False) -
     if summary and code == 0:
         sidecar.print_summary()
     return code
+
+
+def _limiter(settings: Settings) -> Limiter | None:
+    if settings.limiter == "fixed":
+        return None
+    return Adaptive(settings.concurrency, settings.batch_max_records, Random(), time.monotonic())
 
 
 def _sink_headers(settings: Settings) -> dict[str, str]:
@@ -157,6 +166,7 @@ class Sidecar:
             self.sink,
             concurrency=settings.concurrency,
             inflight_bytes=budget.sending(settings.batch_max_bytes),
+            limiter=_limiter(settings),
             log=log,
         )
         self.control = Control(

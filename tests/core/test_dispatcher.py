@@ -458,3 +458,23 @@ def test_batches_are_made_by_the_dispatcher_only() -> None:
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(KeyError):
         Dispatcher(Rings(1 << 20), Ledger(), "xml")
+
+
+def test_batches_are_as_large_as_they_may_be_at_present() -> None:
+    flow = Flow(max_records=10, linger=60.0)
+    assert flow.dispatcher.batch_records == 10
+    for _ in range(23):
+        flow.add(BULK, b"{}")
+    assert [body.count(b"\n") for body in flow.bodies()] == [10, 10]  # three linger
+    flow.dispatcher.batch_records = 3
+    assert [body.count(b"\n") for body in flow.bodies()] == [3]  # a full one does not
+    assert flow.dispatcher.max_records == 10
+    assert flow.dispatcher.schedule.quantum == 10
+
+
+@pytest.mark.parametrize("records", [0, 11])
+def test_a_batch_can_not_be_made_larger_than_configured(records: int) -> None:
+    flow = Flow(max_records=10)
+    with pytest.raises(ValueError, match="1 to 10 records"):
+        flow.dispatcher.batch_records = records
+    assert flow.dispatcher.batch_records == 10

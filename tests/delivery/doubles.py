@@ -32,6 +32,7 @@ class FakeDispatcher:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.draining = False
+        self.batch_records = 1
         self.rings: list[deque[tuple[float, FakeBatch]]] = [deque() for _ in range(4)]
         self.put: list[FakeBatch] = []
         self.taken: list[FakeBatch] = []

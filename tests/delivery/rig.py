@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from tidegate.delivery import Delivery
+from tidegate.pressure.limiter import Limiter
 
 from .doubles import FakeDispatcher, MemoryLog, ScriptedSink
 
@@ -35,13 +36,26 @@ class Rig:
 
 @asynccontextmanager
 async def rig(
-    sink: Any = None, *, concurrency: int = 4, inflight_bytes: int = 10_000, rng: Random | None = None
+    sink: Any = None,
+    *,
+    concurrency: int = 4,
+    inflight_bytes: int = 10_000,
+    rng: Random | None = None,
+    limiter: Limiter | None = None,
+    source: FakeDispatcher | None = None,
 ) -> AsyncIterator[Rig]:
     clock = asyncio.get_running_loop().time
-    source, log = FakeDispatcher(clock), MemoryLog(clock)
+    source, log = source or FakeDispatcher(clock), MemoryLog(clock)
     sink = sink or ScriptedSink()
     delivery = Delivery(
-        source, sink, concurrency=concurrency, inflight_bytes=inflight_bytes, log=log, rng=rng or Random(1), clock=clock
+        source,
+        sink,
+        concurrency=concurrency,
+        inflight_bytes=inflight_bytes,
+        log=log,
+        limiter=limiter,
+        rng=rng or Random(1),
+        clock=clock,
     )
     made = Rig(source, sink, delivery, log, asyncio.create_task(delivery.run()))
     try:

@@ -173,6 +173,7 @@ class Shop:
                 key=request.headers.get("Idempotency-Key", ""),
                 offsets=request.headers.get("X-Tidegate-Offsets", ""),
                 bytes=len(body),
+                done_ns=time.time_ns(),
             )
         )
         if status == 200:

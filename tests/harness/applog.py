@@ -13,8 +13,9 @@ from pathlib import Path
 class Request:
     """What the app saw of one request.
 
-    ``time_ns`` (wall clock) is when its body had arrived; ``status`` what was answered: None when the app read it but
-    never said so (a reset, a hang, garbage), and then only the app knows that it was handled.
+    ``time_ns`` (wall clock) is when its body had arrived, ``done_ns`` when its work was done; ``status`` what was
+    answered: None when the app read it but never said so (a reset, a hang, garbage), and then only the app knows that
+    it was handled.
     """
 
     number: int
@@ -30,6 +31,7 @@ class Request:
     key: str = ""
     offsets: str = ""
     bytes: int = 0
+    done_ns: int = 0
 
     @property
     def acknowledged(self) -> bool:

@@ -13,7 +13,8 @@ from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.ops.metrics import Snapshot, Sources
-from tidegate.sinks.blackhole import BlackholeSink
+from tidegate.pressure.adaptive import Adaptive
+from tidegate.sinks.base import open_sink
 from tidegate.types import LaneState
 
 
@@ -40,8 +41,8 @@ class Parts:
         self.dispatcher = Dispatcher(self.rings, self.ledger, linger=0.0)
         self.reader = StillReader()
         self.delivery = Delivery(
-            self.dispatcher, BlackholeSink(), concurrency=8, inflight_bytes=1 << 20, log=structlog.get_logger("test"),
-            rng=Random(1),
+            self.dispatcher, open_sink("http://127.0.0.1:1/"), concurrency=8, inflight_bytes=1 << 20,
+            log=structlog.get_logger("test"), limiter=Adaptive(8, 500, Random(1), 0.0), rng=Random(1),
         )  # fmt: skip
         self.slots = [self.ledger.test_open(self.ledger.add_lane(topic), 0, 0) for topic in topics]
         self._next = [0] * len(topics)

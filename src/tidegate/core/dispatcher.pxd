@@ -26,6 +26,7 @@ cdef class Dispatcher:
     cdef readonly Delays delays
     cdef readonly int format
     cdef readonly uint32_t max_records
+    cdef uint32_t _batch_records              # of a batch at present, 1 to max_records
     cdef readonly size_t max_bytes
     cdef readonly int64_t linger_ns
     cdef public bint draining

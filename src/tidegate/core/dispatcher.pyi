@@ -45,6 +45,8 @@ class Dispatcher:
 
     draining: bool
     """True: lingering is over, whatever is buffered is due."""
+    batch_records: int
+    """Most records of a batch at present; `max_records` until set. ValueError where it is not 1 to `max_records`."""
 
     def __init__(
         self,

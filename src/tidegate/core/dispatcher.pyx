@@ -172,6 +172,7 @@ cdef class Dispatcher:
         self.ledger = ledger
         self.format = FORMATS[format]
         self.max_records = max(1, max_records)
+        self._batch_records = self.max_records
         self.max_bytes = max_bytes
         self.linger_ns = <int64_t>(linger * NANOS)
         self.schedule = Schedule(self.max_records, age_budgets)
@@ -220,9 +221,20 @@ cdef class Dispatcher:
                 continue
             waited_ns[k] = now_ns - head.read_ns
             if (k == 0 or self.draining or waited_ns[k] >= self.linger_ns
-                    or self.rings.records(k) >= self.max_records or self.rings.bytes(k) >= self.max_bytes):
+                    or self.rings.records(k) >= self._batch_records or self.rings.bytes(k) >= self.max_bytes):
                 ready |= 1 << k
         return ready
+
+    @property
+    def batch_records(self):
+        """Most records of a batch at present: `max_records`, or what a limiter makes of it."""
+        return self._batch_records
+
+    @batch_records.setter
+    def batch_records(self, uint32_t records):
+        if not 0 < records <= self.max_records:
+            raise ValueError(f"a batch has 1 to {self.max_records} records, not {records}")
+        self._batch_records = records
 
     def take(self, int classes=15):
         """The next due batch among the classes whose bit ``1 << class`` is set; None: nothing is due now.
@@ -268,7 +280,7 @@ cdef class Dispatcher:
         batch.klass, batch.ledger, batch.taken_ns, batch.oldest_ms = klass, self.ledger, now_ns, -1
         with nogil:
             # First pass: how many records fit, and how large the body can get.
-            while n < self.max_records:
+            while n < self._batch_records:
                 record = self.rings.peek(klass, &at)
                 if record is NULL:
                     break

@@ -26,13 +26,26 @@ class Held:
     Attributes:
         due: when it may be sent again.
         asked: no earlier than this, by the target's own word (Retry-After).
-        epoch: `Pacing`'s, of the send under way.
+        began: when the send under way began.
+        epoch, generation: `Pacing`'s and the limiter's, of the send under way.
         round: the last round of probes it took part in.
         acks_at_failure: acknowledgements of all batches when it last failed with DOWN; None: it never did.
         excused: that failure was the target's, not its own.
     """
 
-    __slots__ = ("acks_at_failure", "asked", "batch", "due", "epoch", "excused", "klass", "round", "size")
+    __slots__ = (
+        "acks_at_failure",
+        "asked",
+        "batch",
+        "began",
+        "due",
+        "epoch",
+        "excused",
+        "generation",
+        "klass",
+        "round",
+        "size",
+    )
 
     def __init__(self, batch: SinkBatch) -> None:
         self.batch = batch
@@ -40,7 +53,9 @@ class Held:
         self.size = len(batch.body)
         self.due = 0.0
         self.asked = 0.0
+        self.began = 0.0
         self.epoch = 0
+        self.generation = 0
         self.round = 0
         self.acks_at_failure: int | None = None
         self.excused = False
@@ -156,15 +171,14 @@ class InFlight:
         held.due = due
         heappush(self._waiting[held.klass], (due, next(self._order), held))
 
-    def pop_due_critical(self, now: float) -> Held | None:
-        """The critical batch that is longest due."""
-        queue = self._waiting[_CRITICAL]
-        return heappop(queue)[2] if queue and queue[0][0] <= now else None
-
-    def other_due(self, now: float) -> int | None:
-        """The class, other than critical, whose batch is longest due."""
-        best = min((k for k in _OTHERS if self._waiting[k]), key=lambda k: self._waiting[k][0], default=None)
-        return best if best is not None and self._waiting[best][0][0] <= now else None
+    def first_waiting(self, critical: bool) -> Held | None:
+        """The waiting batch that is due first, of critical or of the others; it stays there."""
+        first = None
+        for klass in (_CRITICAL,) if critical else _OTHERS:
+            queue = self._waiting[klass]
+            if queue and (first is None or queue[0] < first):
+                first = queue[0]
+        return None if first is None else first[2]
 
     def pop(self, klass: int) -> Held:
         """The batch of a class that is longest due."""
@@ -181,10 +195,6 @@ class InFlight:
         queue.remove(entry)
         heapify(queue)
         return entry[2]
-
-    def next_due(self) -> float | None:
-        """When the next waiting batch is due."""
-        return min((queue[0][0] for queue in self._waiting if queue), default=None)
 
     def forgive(self, now: float) -> None:
         """The target is back: what failed through no fault of its own is due now, however long its backoff was."""

@@ -5,7 +5,8 @@
                         └─ backoff ┘ anything else: the same batch, unchanged, later
 
 Nothing is dropped here. One task, `run`, decides; a task per slot carries a batch and, while there is more, the next.
-`Pacing` says how many slots there are, `Order` who gets a free one, `InFlight` how many bytes may be held.
+`Pacing` says how many slots there are, `Limiter` how many records the target may work on and a batch may have, `Order`
+who gets a free slot, `InFlight` how many bytes may be held.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from random import Random
 
 from tidegate.delivery.inflight import ALL_CLASSES, Held, InFlight
 from tidegate.delivery.order import Order, Source
-from tidegate.delivery.report import Counters, DeliveryStats, Log, TargetLog
+from tidegate.delivery.report import Counters, DeliveryStats, LimitLog, Log, TargetLog
 from tidegate.errors import SinkError
+from tidegate.pressure.limiter import Answer, Fixed, Limiter
 from tidegate.sinks.base import InstantSink, Kind, Outcome, Sink
 from tidegate.sinks.pacing import Pacing, TargetState, retry_delay
+from tidegate.types import EventClass
 
 SLICE_SECONDS = 0.002  # longest time without giving the loop back: signals, timers and the ops server live on it
 _CARRIES_PER_YIELD = 16
@@ -36,6 +39,8 @@ class Delivery:
     Args:
         concurrency: ceiling of sends at once.
         inflight_bytes: ceiling of Σ len(body) over batches being sent or waiting for a retry (see `InFlight`).
+        limiter: None: as many batches as there are slots, each as large as configured. So it is for a sink that
+            answers at once, whatever is given: it cannot be fed too fast.
         clock: seconds, monotonic; must advance with the loop's timers.
     """
 
@@ -47,6 +52,7 @@ class Delivery:
         concurrency: int,
         inflight_bytes: int,
         log: Log,
+        limiter: Limiter | None = None,
         rng: Random | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -55,10 +61,13 @@ class Delivery:
         self._instant = sink if isinstance(sink, InstantSink) else None
         self._rng = rng or Random()
         self._clock = clock
-        self._pacing = Pacing(concurrency, self._rng, clock())
+        adapts = limiter is not None and self._instant is None
+        self._limiter = limiter if limiter is not None and adapts else Fixed(source.batch_records)
+        self._pacing = Pacing(concurrency, self._rng, clock(), yields=not adapts)
         self._flight = InFlight(inflight_bytes)
-        self._order = Order(source, self._flight, self._pacing)
+        self._order = Order(source, self._flight, self._pacing, self._limiter)
         self._log = TargetLog(log, self._pacing, clock)
+        self._limit_log = LimitLog(log, source.batch_records, clock)
         self._counters = Counters()
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiter: asyncio.Future[None] | None = None
@@ -141,7 +150,7 @@ class Delivery:
 
     def stats(self) -> DeliveryStats:
         """A snapshot of the counters."""
-        return self._counters.snapshot(self._flight, self._pacing, self._clock())
+        return self._counters.snapshot(self._flight, self._pacing, self._limiter, self._clock())
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,7 +182,7 @@ class Delivery:
             if outcome is None or outcome.kind is not Kind.ACK:
                 held = Held(batch)
                 self._flight.add(held)
-                held.epoch = self._pacing.begin()
+                self._allow(held)
                 if outcome is None:
                     self._tasks.add(asyncio.create_task(self._carry(held)))
                 else:
@@ -187,8 +196,13 @@ class Delivery:
 
     def _begin(self, held: Held) -> None:
         held.batch.attempts += 1
-        held.epoch = self._pacing.begin()
+        self._allow(held)
         self._counters.sends[held.klass] += 1
+
+    def _allow(self, held: Held) -> None:
+        held.began = self._clock()
+        held.epoch = self._pacing.begin()
+        held.generation = self._limiter.begin(held.klass == EventClass.CRITICAL, held.batch.records, held.began)
 
     async def _carry(self, first: Held) -> None:
         """Sends a batch, and the next ones while the slot has work: a task per batch costs more."""
@@ -200,6 +214,7 @@ class Delivery:
                     outcome = await self._sink.send(held.batch)
                 except (asyncio.CancelledError, SinkError):
                     self._pacing.abandon(held.epoch)
+                    self._limit(held, Answer.NOTHING, self._clock())
                     raise
                 except Exception as error:  # a fault of the sink's own must not lose the batch
                     outcome = Outcome(Kind.DOWN, "sink-fault", detail=type(error).__name__)
@@ -211,7 +226,7 @@ class Delivery:
                 held = None if self._closed else self._order.next(now)
                 if held is not None:
                     self._begin(held)
-                if held is None or self._pacing.free(now) > 0:
+                if held is None or self._order.has_room(now):
                     self.wake()
         except Exception as error:
             self._fault = error
@@ -223,6 +238,7 @@ class Delivery:
 
     def _finish(self, held: Held, outcome: Outcome) -> None:
         now = self._clock()
+        self._limit(held, _answer(outcome), now)
         verdict = self._blame(held, outcome) if outcome.kind is Kind.DOWN else outcome
         change = self._pacing.end(held.epoch, verdict, now)
         if held not in self._flight:  # discarded by close()
@@ -242,9 +258,15 @@ class Delivery:
         if change is not None:
             if change.before is TargetState.DOWN:
                 self._flight.forgive(now)
+                self._limiter.restart(now)
             elif change.after is TargetState.DOWN:
                 self._order.new_round()
             self._log.changed(change)
+
+    def _limit(self, held: Held, answer: Answer, now: float) -> None:
+        critical, seconds = held.klass == EventClass.CRITICAL, now - held.began
+        if self._limiter.end(critical, held.batch.records, held.generation, seconds, now, answer):
+            self._limit_log.decided(self._limiter)
 
     def _blame(self, held: Held, outcome: Outcome) -> Outcome:
         """Whose fault a systemic failure is: the target's, unless this batch failed, others went through, and it
@@ -288,11 +310,19 @@ class Delivery:
             return pacing.open_at - now
         if pacing.free(now) <= 0:
             return None  # the end of a send wakes
-        due = self._flight.next_due()
+        due = self._order.next_due(now)
         delay = None if due is None else due - now
-        linger = self._source.due_in()
+        # Critical does not linger, so what lingers is of the others; where they are limited, the end of a send wakes.
+        linger = None if self._order.limited(now) else self._source.due_in()
         if linger is not None:
             if linger <= 0 and self._flight.takable() != ALL_CLASSES:
                 linger = _BLOCKED_RECHECK_SECONDS  # due, but without room: it may hide another class that lingers
             delay = linger if delay is None else min(delay, linger)
         return None if delay is None else max(delay, 0.0)
+
+
+def _answer(outcome: Outcome) -> Answer:
+    """What an outcome says of the target's load. A timeout can be anything; it is taken for load, as TCP does."""
+    if outcome.kind is Kind.ACK:
+        return Answer.DONE
+    return Answer.OVERLOAD if outcome.kind is Kind.SLOW or outcome.reason == "timeout" else Answer.NOTHING

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tidegate.delivery.inflight import InFlight
+from tidegate.pressure.limiter import Figures, Limiter
 from tidegate.sinks.pacing import Change, Pacing, TargetState
-from tidegate.types import CLASSES
+from tidegate.types import CLASSES, EventClass
 
 REMINDER_SECONDS = 30.0
+_SETTLING_SECONDS = 5.0
 _BURST_LINES = 5.0  # and one more each second
 
 
 @dataclass(frozen=True, slots=True)
 class ClassStats:
-    """One class. `holding` says why none of it is being taken: target-down, target-slow, inflight-bytes or
+    """One class. `holding` says why none of it is being taken: target-down, target-slow, inflight-bytes, limit or
     concurrency; None where nothing hinders."""
 
     batches: int
@@ -36,6 +38,7 @@ class DeliveryStats:
 
     Attributes:
         retries: outcomes other than an acknowledgement since the start, by reason.
+        limit: sends at once, for the target's health. `limiter`: records at once, for its load; None: without limit.
         since: when the target's state began, on Delivery's clock.
     """
 
@@ -44,6 +47,7 @@ class DeliveryStats:
     ahead_bytes: int
     sending: int
     limit: int
+    limiter: Figures | None
     retries: dict[str, int]
     target: TargetState
     reason: str
@@ -58,7 +62,7 @@ class Counters:
         self.acks = [0] * len(CLASSES)
         self.retries: Counter[str] = Counter()
 
-    def snapshot(self, flight: InFlight, pacing: Pacing, now: float) -> DeliveryStats:
+    def snapshot(self, flight: InFlight, pacing: Pacing, limiter: Limiter, now: float) -> DeliveryStats:
         """The counters, and what is held and why."""
         takable, free = flight.takable(), pacing.free(now)
         ahead = [held for held in flight.ahead if held is not None]
@@ -68,7 +72,9 @@ class Counters:
                 return "target-down"
             if not free:
                 return "target-slow" if pacing.state is TargetState.SLOW else "concurrency"
-            return None if takable >> klass & 1 else "inflight-bytes"
+            if not takable >> klass & 1:
+                return "inflight-bytes"
+            return None if limiter.admits(klass == EventClass.CRITICAL, limiter.batch_records) else "limit"
 
         return DeliveryStats(
             classes=tuple(
@@ -87,6 +93,7 @@ class Counters:
             ahead_bytes=sum(held.size for held in ahead),
             sending=pacing.sending,
             limit=pacing.limit,
+            limiter=limiter.figures(),
             retries=dict(self.retries),
             target=pacing.state,
             reason=pacing.reason,
@@ -99,6 +106,31 @@ class Log(Protocol):
 
     def info(self, event: str, **fields: Any) -> Any: ...
     def warning(self, event: str, **fields: Any) -> Any: ...
+
+
+class LimitLog:
+    """A line where batches have become half or twice as large as was said last, at most every 30 s. The first seconds
+    after the start, in which the size is still being found, pass in silence."""
+
+    def __init__(self, log: Log, batch_records: int, clock: Callable[[], float]) -> None:
+        self._log = log
+        self._clock = clock
+        self._said = batch_records
+        self._from = clock() + _SETTLING_SECONDS
+
+    def decided(self, limiter: Limiter) -> None:
+        """The limiter looked at a window."""
+        figures, now = limiter.figures(), self._clock()
+        if figures is None or now < self._from or self._said < 2 * figures.batch_records < 4 * self._said:
+            return
+        self._said, self._from = figures.batch_records, now + REMINDER_SECONDS
+        self._log.info(
+            "batches follow the target's speed",
+            records=figures.batch_records,
+            limit_records=figures.limit_records,
+            per_record_ms=round(figures.per_record_seconds * 1000, 3),
+            fixed_ms=round(figures.fixed_seconds * 1000, 1),
+        )
 
 
 class TargetLog:

@@ -42,6 +42,23 @@ class ClassFigures(Protocol):
     def acks(self) -> int: ...
 
 
+class LimiterFigures(Protocol):
+    """What is used of the limiter's figures."""
+
+    @property
+    def limit_records(self) -> int: ...
+    @property
+    def batch_records(self) -> int: ...
+    @property
+    def sending_records(self) -> int: ...
+    @property
+    def congestions(self) -> Mapping[str, int]: ...
+    @property
+    def fixed_seconds(self) -> float: ...
+    @property
+    def per_record_seconds(self) -> float: ...
+
+
 class DeliveryFigures(Protocol):
     """What is used of delivery's figures; metrics know no sink and no delivery."""
 
@@ -51,6 +68,8 @@ class DeliveryFigures(Protocol):
     def sending(self) -> int: ...
     @property
     def limit(self) -> int: ...
+    @property
+    def limiter(self) -> LimiterFigures | None: ...
     @property
     def retries(self) -> Mapping[str, int]: ...
     @property
@@ -211,6 +230,15 @@ def _buffered(index: int) -> Callable[[Snapshot], Iterable[Series]]:
 
 def _of_delivery(figure: Callable[[Any], float]) -> Callable[[Snapshot], Iterable[Series]]:
     return lambda now: _by_class(figure(one) for one in now.delivery.classes)
+
+
+def _of_limiter(figure: Callable[[LimiterFigures], float]) -> Callable[[Snapshot], Iterable[Series]]:
+    """No series without a limiter that adapts."""
+    return lambda now: () if now.delivery.limiter is None else _one(figure(now.delivery.limiter))
+
+
+def _congestions(now: Snapshot) -> Iterable[Series]:
+    return () if now.delivery.limiter is None else (((why,), n) for why, n in now.delivery.limiter.congestions.items())
 
 
 TABLE: tuple[Family | Histogram, ...] = (
@@ -441,6 +469,49 @@ TABLE: tuple[Family | Histogram, ...] = (
         (),
         "Sends that may be under way at once as the target is now.",
         lambda now: _one(now.delivery.limit),
+    ),
+    Family(
+        "tidegate_limiter_limit_records",
+        "gauge",
+        (),
+        "Records of high, normal and bulk that the target may work on at once, with critical a quarter more. This and"
+        " the next are there with TIDEGATE_LIMITER=adaptive.",
+        _of_limiter(lambda one: one.limit_records),
+    ),
+    Family(
+        "tidegate_limiter_sending_records",
+        "gauge",
+        (),
+        "Records in sends under way.",
+        _of_limiter(lambda one: one.sending_records),
+    ),
+    Family(
+        "tidegate_limiter_batch_records",
+        "gauge",
+        (),
+        "Records that a batch may have, by the measured time per record.",
+        _of_limiter(lambda one: one.batch_records),
+    ),
+    Family(
+        "tidegate_limiter_congestions_total",
+        "counter",
+        ("reason",),
+        "Times that the limits were lowered: overload (429, 503 or a timeout) or slow (round trips).",
+        _congestions,
+    ),
+    Family(
+        "tidegate_limiter_fixed_seconds",
+        "gauge",
+        (),
+        "What a batch costs whatever its size, the way included: the least of the last minute.",
+        _of_limiter(lambda one: one.fixed_seconds),
+    ),
+    Family(
+        "tidegate_limiter_per_record_seconds",
+        "gauge",
+        (),
+        "What each of its records adds.",
+        _of_limiter(lambda one: one.per_record_seconds),
     ),
     Family(
         "tidegate_sink_state",

@@ -1,7 +1,12 @@
-"""How many sends the target may be given now: a small state machine over its answers. Pure; time is passed in.
+"""Whether the target may be given anything now: a small state machine over its answers. Pure; time is passed in.
+
+It owns the target's health: its state, the waits, and how many sends a target is worth that was down or asked for
+fewer. How many records a target that is well can work on is `tidegate.pressure`'s; with a limiter that adapts, `yields`
+is False: 429 and 503 then only make everyone wait here, and lower the limit there.
 
     OPEN   up to `limit` sends at once. The limit is the ceiling, or doubles per success on the way back from DOWN.
-    SLOW   after 429 or 503: nothing until the wait is over; the limit halves, then grows by one per `limit` successes.
+    SLOW   after 429 or 503: nothing until the wait is over. `yields`: the limit halves, and grows by one per `limit`
+           successes.
     DOWN   the target fails whatever it is given: one probe at a time, 100 ms to 5 s apart.
 
     OPEN ──429, 503──► SLOW ──back at the ceiling, and calm──► OPEN
@@ -65,12 +70,16 @@ class Pacing:
         limit: sends at once once the wait is over, 1 to ceiling.
         open_at: nothing may be sent before this time.
         sending: sends under way, of all epochs.
+
+    Args:
+        yields: 429 and 503 halve the limit.
     """
 
-    def __init__(self, ceiling: int, rng: Random, now: float) -> None:
+    def __init__(self, ceiling: int, rng: Random, now: float, *, yields: bool = True) -> None:
         if ceiling < 1:
             raise ValueError("the ceiling is at least one send")
         self.ceiling = ceiling
+        self._yields = yields
         self.state = TargetState.OPEN
         self.since = now
         self.reason = "start"
@@ -155,8 +164,11 @@ class Pacing:
             self._pause_until(self.open_at)
             return None
         if self.state is TargetState.DOWN:
-            self.limit = 1
             self._waits = 0
+        if not self._yields:
+            self.limit = self.ceiling
+        elif self.state is TargetState.DOWN:
+            self.limit = 1
         else:
             self.limit = max(1, self.limit // 2)
         self._waits += 1
