@@ -23,6 +23,7 @@ from pathlib import Path
 from harness.sidecar import Sidecar
 
 LIBRARIES_BYTES = 64 << 20  # RSS beyond TIDEGATE_MEMORY_BYTES
+SMALL_BYTES, SMALL_EXCESS_BYTES = 64 << 20, 8 << 20  # below that budget, so much more (docs/adr/0009)
 CLOSE_SECONDS = 14.0  # to commit, to leave the group and to end, beyond the drain's own deadline
 LIVE_SECONDS = 10.0  # an answer takes no longer on a machine with other work on it
 INTERVAL_SECONDS = 0.3
@@ -75,7 +76,7 @@ class Watch:
         self.violations: list[tuple[str, str]] = []
         self._sidecar = sidecar
         self._base = f"http://127.0.0.1:{port}"
-        self._limit_bytes = budget_bytes + LIBRARIES_BYTES
+        self._limit_bytes = budget_bytes + LIBRARIES_BYTES + (SMALL_EXCESS_BYTES if budget_bytes < SMALL_BYTES else 0)
         self._end_seconds = drain_seconds + CLOSE_SECONDS
         self._live_seconds = live_seconds
         self._process: subprocess.Popen[bytes] | None = None
