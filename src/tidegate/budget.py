@@ -45,6 +45,11 @@ class Budget:
         prefetch, rings = used // 4, used // 2
         return cls(total=total, prefetch=prefetch, rings=rings, in_flight=used - prefetch - rings)
 
+    @property
+    def shared(self) -> int:
+        """What the shares add up to: the budget without what is spare."""
+        return self.prefetch + self.rings + self.in_flight
+
     def sending(self, batch_max_bytes: int) -> int:
         """Bytes of bodies that may be in flight at once. The room of two batches is kept: for the one being built,
         because only then is it known whether it fits, and for one that was found not to."""

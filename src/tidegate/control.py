@@ -63,7 +63,7 @@ class Control:
     """Holds and pauses lanes. Everything happens on the event loop's thread.
 
     Args:
-        memory_bytes: the whole budget.
+        memory_bytes: what the budget's shares add up to.
         figures: delivery's, of now.
         clock: seconds, monotonic.
     """

@@ -174,7 +174,7 @@ class Sidecar:
             self.rings,
             self.ledger,
             self.delivery.stats,
-            memory_bytes=budget.total,
+            memory_bytes=budget.shared,
             log=log,
         )
         self.drain = Drain(self.dispatcher.states)

@@ -79,7 +79,7 @@ def told_to_end(scene: Scene, matrix: Matrix, seed: int) -> Callable[[], None]:
     def job() -> None:
         dice = random.Random(seed)
         scene.app.mode(ms_per_event=1, workers=CONCURRENCY)
-        worst, given_up, rounds = 0.0, 0, 3 * ROUNDS
+        worst, rounds, told = 0.0, 3 * ROUNDS, []
         old = member(scene, "member-0")
         with stream(scene):
             wait_flowing(scene, old)
@@ -87,23 +87,27 @@ def told_to_end(scene: Scene, matrix: Matrix, seed: int) -> Callable[[], None]:
                 new = member(scene, f"member-{number}")
                 new.wait_until(lambda: joining(scene), 40, "a join")
                 time.sleep(dice.uniform(0, 0.6))
-                begun = time.monotonic()
+                mark = Mark("SIGTERM")
                 old.stop(END_SECONDS)
-                worst = max(worst, time.monotonic() - begun)
+                mark.over()
+                told.append(mark)
+                worst = max(worst, (mark.over_ns - mark.begun_ns) / 1e9)
                 assert "did not take the last offsets" not in old.stderr, old.tail()
                 require_conserved(old)
-                given_up += sum(counts["discarded"] for counts in old.summary()["classes"].values())
                 wait_flowing(scene, new)
                 old = new
         scene.wait_settled(old, 30)
         old.stop(END_SECONDS)
         require_conserved(old)
+        story = Story(scene)
+        # A partition may be revoked a moment before: librdkafka commits what is stored of it once.
+        allowed = sum(story.most_exposed(mark.begun_ns, mark.over_ns) for mark in told)
         matrix.add(
             "test_members.py::test_members_that_stop",
             f"SIGTERM during a rebalance, {rounds} times ({scene.protocol} protocol)",
-            f"exit 0 within {END_SECONDS} s; the last commit is taken; nothing lost; twice only what was given up",
-            Story(scene).judge(given_up),
-            exposed=given_up,
+            f"exit 0 within {END_SECONDS} s; the last commit is taken; nothing lost; twice at most what none covered",
+            story.judge(allowed),
+            exposed=allowed,
             seconds=worst,
             timed="from SIGTERM to the end",
         )

@@ -284,8 +284,8 @@ TABLE: tuple[Family | Histogram, ...] = (
         "tidegate_memory_accounted_bytes",
         "gauge",
         (),
-        "What TIDEGATE_MEMORY_BYTES is spent on: rings, batches in flight, and about what was fetched ahead. Over 85 %"
-        " of it, topics held for long are paused.",
+        "Rings, batches in flight, and about what was fetched ahead. Over 85 % of these shares of the budget, topics"
+        " held for long are paused.",
         lambda now: _one(now.accounted_bytes),
     ),
     Family(
