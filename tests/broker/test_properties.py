@@ -26,11 +26,11 @@ def test_the_defaults_are_the_decided_ones() -> None:
     found = properties({})
     decided = {
         "fetch.queue.backoff.ms": "10",
-        "queued.min.messages": str((21 << 20) // 340),
-        "queued.max.messages.kbytes": str(21 * 1024 * 4 // 10),
+        "queued.min.messages": str((17 << 20) // 340),
+        "queued.max.messages.kbytes": str(17 * 1024 * 4 // 10),
         "fetch.message.max.bytes": "262144",
         "fetch.min.bytes": "1",
-        "fetch.max.bytes": str((21 << 20) // 4),
+        "fetch.max.bytes": str((17 << 20) // 4),
         "enable.auto.offset.store": "false",
         "enable.auto.commit": "true",
         "auto.commit.interval.ms": "1000",
