@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from math import exp
+
+
+def weight(seconds: float, tau_seconds: float) -> float:
+    """What the newest value counts in an exponential mean after so many seconds: 1 - e^(-t/τ), between 0 and 1.
+
+    By time, not by tick, so that a late tick changes no time constant.
+    """
+    return 1.0 - exp(-max(0.0, seconds) / tau_seconds)
 
 
 class Drain:
@@ -26,3 +35,16 @@ class Drain:
             self._rates.append(max(0.0, total - self._total) / (now - self._at))
         self._total, self._at = total, now
         return max(self._rates, default=0.0)
+
+
+class Growth:
+    """A counter's growth since the last look. What goes back (a counter begun anew) did not grow."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+
+    def update(self, total: float) -> float:
+        """Units since the last look; 0 at the first."""
+        grown = 0.0 if self._last is None else max(0.0, total - self._last)
+        self._last = total
+        return grown

@@ -1,0 +1,104 @@
+"""The shed law: how much of each class is let in, so that what is let in is what the app can take.
+
+    budget = μ̂ - Σ_protected (λ̂ + Q/H) + (d*·μ̂ - Q_shed)/H          keep = min(1, share/λ̂), the higher class first
+
+Rate balance with a correction by the queues (the family of Spark's and Cinnamon's controllers, with DAGOR's cut by
+priority): protected classes get what they bring and what they have waiting within `H`; what is left is given to the
+classes that may be shed, highest first; their queue is led to `d*` of work, because an empty one would let the app idle.
+λ̂ are records/s before any shedding, μ̂ the target's records/s, Q records that wait in rings.
+
+Of a class's share, lanes that can wait in Kafka get a *rate* to be read at instead of a share to be parked: Kafka is
+their parking place. What nobody asked for goes to their backlogs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+H_SECONDS = 1.0
+TARGET_DELAY_SECONDS = 0.25  # d*
+
+
+class Rest(StrEnum):
+    """What happens to records that are not let in."""
+
+    PARK = "park"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """What becomes of one class.
+
+    Attributes:
+        keep: the share that is let in, 0 to 1; chosen by the sampling key's hash, so a session stays together.
+        rest: what happens to the others; None: the class is protected, there are none.
+        overflow: what a full ring turns away is parked; otherwise it holds its lane. Dropping it would bias samples.
+        rate: records/s that lanes which can wait in Kafka may bring together; None: as many as they like.
+    """
+
+    keep: float = 1.0
+    rest: Rest | None = None
+    overflow: bool = False
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One class, as the law sees it.
+
+    Attributes:
+        offered: records/s at the gate, before it; of lanes that do not wait.
+        queued: records in the ring.
+        sheddable: may be shed now.
+        waiting: records/s offered by lanes that can wait in Kafka.
+        lag: records behind in those lanes.
+    """
+
+    offered: float
+    queued: float
+    sheddable: bool
+    waiting: float = 0.0
+    lag: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one class gets.
+
+    Attributes:
+        keep: 0 to 1; 1 for a protected class and for one that brings nothing.
+        rate: records/s for its lanes that can wait in Kafka.
+    """
+
+    keep: float = 1.0
+    rate: float = 0.0
+
+
+def budget(service: float, demands: Sequence[Demand]) -> float:
+    """Records/s for the classes that may be shed, with the corrections for queues; negative: nothing is left."""
+    left = service * (1.0 + TARGET_DELAY_SECONDS / H_SECONDS)
+    for demand in demands:
+        left -= demand.queued / H_SECONDS
+        if not demand.sheddable:
+            left -= demand.offered + demand.waiting
+    return left
+
+
+def shares(service: float, demands: Sequence[Demand]) -> tuple[Share, ...]:
+    """The law. `demands` by class, highest first; `service` in records/s."""
+    left = max(0.0, budget(service, demands))
+    keeps, rates = [1.0] * len(demands), [demand.waiting for demand in demands]
+    for index, demand in enumerate(demands):
+        asked = demand.offered + demand.waiting
+        if demand.sheddable and asked > 0:
+            keeps[index] = min(1.0, left / asked)
+            rates[index] = keeps[index] * demand.waiting
+            left -= keeps[index] * asked
+    for index, demand in enumerate(demands):
+        more = min(left, demand.lag / H_SECONDS)
+        rates[index] += more
+        left -= more
+    return tuple(Share(keep, rate) for keep, rate in zip(keeps, rates, strict=True))
