@@ -44,7 +44,7 @@ class Notch:
         self.p = 1.0
 
     def update(self, now: float, keep: float, queued_seconds: float, room: float = 1.0) -> float:
-        """The probability from now on. Lowered at once; raised a notch at a time, a second apart.
+        """The probability from now on. Lowered at once; raised once a second at most.
 
         Args:
             keep: the law's share.
@@ -59,8 +59,7 @@ class Notch:
         if wanted < self.p:
             self.p = wanted
         elif wanted > self.p and now - self._raised_at >= RAISE_SECONDS:
-            self.p = min(wanted, next(notch for notch in reversed(NOTCHES) if notch > self.p))
-            self._raised_at = now
+            self.p, self._raised_at = wanted, now
         return self.p
 
     def reset(self) -> None:

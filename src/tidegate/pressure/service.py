@@ -2,10 +2,11 @@
 
     μ̂ = completions ÷ mean(inflight/limit)
 
-A target that is not asked for much says little about what it could do: a value measured at low utilisation moves the
-estimate slowly when it is lower. When it is higher it counts, in proportion to the utilisation: after an outage, in which
-μ̂ falls to nothing, hardly anything is let in, and the estimate has to find its way up from there. For the same reason
-it never falls below a tenth of the capacity that was last seen.
+A target that is not asked for much says little about what it could do: there may be more slots than it has workers. A
+value seen at low utilisation therefore lowers the estimate slowly, and raises it no further than the *capacity*: the mean
+of what was seen while busy, or what is being completed, if that is more. Up to there it counts at once, in proportion to
+the utilisation: after an outage, in which μ̂ falls to nothing, hardly anything is let in, and the estimate has to find
+its way up. For the same reason it never falls below a tenth of the capacity.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ class ServiceCounts:
 
     Attributes:
         records, answers: records acknowledged, and the batches that they came in.
-        busy_seconds: integral of in flight ÷ limit (at most 1), in records, of batches that wait to be retried as well;
-            while the target refuses everything (Retry-After, down) and something waits for it, 1.
+        busy_seconds: integral of in flight ÷ limit, of records or of requests, whichever is nearer to its limit, with
+            those that wait to be retried; 1 while anything waits that may not be sent (no slot is free for it, the
+            target refuses all). By records alone, slots full of small batches would pass for an idle target.
     """
 
     records: int
@@ -55,6 +57,7 @@ class Service:
         self._records, self._answers, self._busy = Growth(), Growth(), Growth()
         self._now: float | None = None
         self._capacity: float | None = None
+        self._busy_weight = 0.0  # of the mean that is the capacity
         self._completed = 0.0
         self._batch = 1.0
 
@@ -79,11 +82,16 @@ class Service:
         if self._now is None:
             self._now = seen if seen > 0 else None
             return
+        if utilisation > BUSY:
+            part = weight(seconds, CAPACITY_TAU_SECONDS)
+            self._busy_weight += part * (1.0 - self._busy_weight)
+            self._capacity = (self._capacity or 0.0) + part / self._busy_weight * (seen - (self._capacity or 0.0))
+        if self._capacity is not None:
+            self._capacity = max(self._capacity, self._completed)
+            if utilisation <= BUSY:
+                seen = min(seen, max(self._capacity, self._now))
         if utilisation <= BUSY:
             tau = (tau if seen > self._now else SLOW_TAU_SECONDS) / utilisation
-        else:
-            before = self._capacity if self._capacity is not None else self._now
-            self._capacity = before + weight(seconds, CAPACITY_TAU_SECONDS) * (seen - before)
         self._now += weight(seconds, tau) * (seen - self._now)
         if self._capacity is not None:
             self._now = max(self._now, PROBE * self._capacity)

@@ -1,11 +1,13 @@
 """The shed law: how much of each class is let in, so that what is let in is what the app can take.
 
-    budget = μ̂ - Σ_protected (λ̂ + Q/H) + (d*·μ̂ - Q_shed)/H          keep = min(1, share/λ̂), the higher class first
+    left   = μ̂ (1 + d*/H) - Σ_protected (λ̂ + Q/H)
+    then, class by class, the highest first:  left -= Q/H;  keep = min(1, left/λ̂);  left -= keep λ̂
 
 Rate balance with a correction by the queues (the family of Spark's and Cinnamon's controllers, with DAGOR's cut by
 priority): protected classes get what they bring and what they have waiting within `H`; what is left is given to the
-classes that may be shed, highest first; their queue is led to `d*` of work, because an empty one would let the app idle.
-λ̂ are records/s before any shedding, μ̂ the target's records/s, Q records that wait in rings.
+classes that may be shed, and their queue is led to `d*` of work, because an empty one would let the app idle. λ̂ are
+records/s before any shedding, μ̂ the target's records/s, Q records that wait in rings. A queue is charged to its own
+class and those below it, never to those above, which overtake it: docs/adr/0030-the-shed-law-as-measured.md.
 
 Of a class's share, lanes that can wait in Kafka get a *rate* to be read at instead of a share to be parked: Kafka is
 their parking place. What nobody asked for goes to their backlogs.
@@ -77,28 +79,23 @@ class Share:
     rate: float = 0.0
 
 
-def budget(service: float, demands: Sequence[Demand]) -> float:
-    """Records/s for the classes that may be shed, with the corrections for queues; negative: nothing is left."""
-    left = service * (1.0 + TARGET_DELAY_SECONDS / H_SECONDS)
-    for demand in demands:
-        left -= demand.queued / H_SECONDS
-        if not demand.sheddable:
-            left -= demand.offered + demand.waiting
-    return left
-
-
 def shares(service: float, demands: Sequence[Demand]) -> tuple[Share, ...]:
     """The law. `demands` by class, highest first; `service` in records/s."""
-    left = max(0.0, budget(service, demands))
+    left = service * (1.0 + TARGET_DELAY_SECONDS / H_SECONDS)
+    for demand in demands:
+        if not demand.sheddable:
+            left -= demand.offered + demand.waiting + demand.queued / H_SECONDS
     keeps, rates = [1.0] * len(demands), [demand.waiting for demand in demands]
     for index, demand in enumerate(demands):
-        asked = demand.offered + demand.waiting
-        if demand.sheddable and asked > 0:
-            keeps[index] = min(1.0, left / asked)
-            rates[index] = keeps[index] * demand.waiting
-            left -= keeps[index] * asked
+        if demand.sheddable:
+            left -= demand.queued / H_SECONDS
+            asked = demand.offered + demand.waiting
+            if asked > 0:
+                keeps[index] = min(1.0, max(0.0, left) / asked)
+                rates[index] = keeps[index] * demand.waiting
+                left -= keeps[index] * asked
     for index, demand in enumerate(demands):
-        more = min(left, demand.lag / H_SECONDS)
+        more = min(max(0.0, left), demand.lag / H_SECONDS)
         rates[index] += more
         left -= more
     return tuple(Share(keep, rate) for keep, rate in zip(keeps, rates, strict=True))
