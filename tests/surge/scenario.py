@@ -7,8 +7,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-CALM, NEVER = 0.5, ()
-
 
 @dataclass(frozen=True)
 class Topic:
@@ -79,8 +77,8 @@ def random_mix(rng: random.Random, critical: float) -> tuple[float, float, float
 
 
 def _shape(rng: random.Random) -> dict[str, float | int]:
-    """An app: 2 to 32 workers, 500 to 6000 records/s, slots of once to twice the workers, decision 14's batches."""
-    workers = rng.choice([2, 4, 8, 16, 32])
+    """An app: 2 to 16 workers, 500 to 6000 records/s, slots of once to twice the workers, decision 14's batches."""
+    workers = rng.choice([2, 2, 4, 4, 8, 16])
     rate = math.exp(rng.uniform(math.log(500), math.log(6000)))
     per_record = workers / rate
     batch = max(1, min(500, int(0.25 / 8 / per_record)))
@@ -221,6 +219,27 @@ def failing_parking(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+def walled(seed: int) -> Scenario:
+    """Without parking, more high than can be served: there is nowhere to put it, so reading stops."""
+    rng = random.Random(f"walled{seed}")
+    peak = rng.uniform(4, 6)
+    mix = (0.05, 0.6, 0.0, 0.35)
+    return Scenario(
+        "walled", seed, step_load(_base(rng), peak, 10, 40), (10, 40), 200, topics=(Topic(mix),),
+        parking=((0.0, False),), on_pressure={3: "sample"}, **_shape(rng),
+    )  # fmt: skip
+
+
+def starving(seed: int) -> Scenario:
+    """Every class saturated, critical alone over the app's capacity, nothing may be shed."""
+    rng = random.Random(f"starving{seed}")
+    topics = tuple(Topic(tuple(0.3 if k == one else 0.0 for k in range(4))) for one in range(4))
+    return Scenario(
+        "starving", seed, step_load(0.3, 4.0, 10, 60), (10, 60), 61, topics=topics, forced=((0.0, 0),),
+        **(_shape(rng) | {"ring_seconds": 4.0}),
+    )  # fmt: skip
+
+
 FAMILIES: dict[str, Callable[[int], Scenario]] = {
     "overload": overload,
     "halved": halved,
@@ -232,4 +251,6 @@ FAMILIES: dict[str, Callable[[int], Scenario]] = {
     "sampled": sampled,
     "parted": parted,
     "failing_parking": failing_parking,
+    "walled": walled,
+    "starving": starving,
 }

@@ -67,3 +67,11 @@ class Tally:
     def age(self, klass: int, part: float, begin: float = 0.0, end: float = float("inf")) -> float:
         """A percentile in seconds, of what was delivered in the time."""
         return percentile([(age, n) for age, n, at in self.ages[klass] if begin <= at < end], part)
+
+    def parked_at(self, second: float) -> float:
+        """Records in the parking topic at a second."""
+        return next((parked for at, _, _, parked in self.ticks if at >= second), 0.0)
+
+    def queued_at(self, second: float) -> int:
+        """Records in rings at a second."""
+        return next((sum(queued) for at, _, queued, _ in self.ticks if at >= second), 0)

@@ -1,9 +1,10 @@
 """When the shed law is let act, and until when.
 
 It engages when the rates say that something has to give, for three looks on end, *and* something already suffers: a
-ring of a class that may be shed is over half full, the read head is older than the tightest age budget among the
-classes of its lane, or half of the offsets that may be unsettled are so. It disengages after three seconds in which
-nothing would have been shed.
+ring of a class that may be shed is over half full, or the work in it and in those above takes longer than the class's
+age budget; the read head is older than the tightest age budget among the classes of its lane; or half of the offsets
+that may be unsettled are so. It disengages after three seconds in which
+nothing would have been shed and no lane that waits in Kafka was behind.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ SPAN = 0.5
 
 
 class Cause(StrEnum):
-    """What suffers, or who asked."""
+    """What suffers."""
 
     RING = "ring"
+    DELAY = "delay"
     AGE = "age"
     SPAN = "span"
-    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ def strain(view: View, sheddable: Sequence[bool], age_budgets: Sequence[float]) 
         age_budgets: seconds, by class.
     """
     found = [Strain(Cause.RING, fill / RING) for fill, shed in zip(view.rings, sheddable, strict=True) if shed]
+    ahead = 0.0
+    for queued, seconds, shed in zip(view.queued, age_budgets, sheddable, strict=True):
+        ahead += queued
+        if shed and view.service:
+            found.append(Strain(Cause.DELAY, ahead / view.service / seconds))
     for lane in view.lanes.values():
         found.append(Strain(Cause.SPAN, lane.span / SPAN))
         tightest = min((age_budgets[k] for k, part in enumerate(lane.classes) if part > 0), default=None)
@@ -69,7 +75,7 @@ class Engagement:
         """One look. `shares` are what the law would do now."""
         keep = min((share.keep for share in shares), default=1.0)
         self._short_looks = self._short_looks + 1 if keep < KEEP else 0
-        if keep < 1.0:
+        if keep < 1.0 or any(share.behind for share in shares):
             self._calm_since = None
         elif self._calm_since is None:
             self._calm_since = now
@@ -77,7 +83,7 @@ class Engagement:
             self.engaged = True
 
     def calm(self, now: float) -> bool:
-        """Nothing would have been shed for three seconds."""
+        """Nothing would have been shed, and nothing was behind, for three seconds."""
         return self._calm_since is not None and now - self._calm_since >= CALM_SECONDS
 
     def step(self, now: float) -> None:

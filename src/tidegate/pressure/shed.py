@@ -73,10 +73,12 @@ class Share:
     Attributes:
         keep: 0 to 1; 1 for a protected class and for one that brings nothing.
         rate: records/s for its lanes that can wait in Kafka.
+        behind: that is less than they could bring within `H`.
     """
 
     keep: float = 1.0
     rate: float = 0.0
+    behind: bool = False
 
 
 def shares(service: float, demands: Sequence[Demand]) -> tuple[Share, ...]:
@@ -94,8 +96,10 @@ def shares(service: float, demands: Sequence[Demand]) -> tuple[Share, ...]:
                 keeps[index] = min(1.0, max(0.0, left) / asked)
                 rates[index] = keeps[index] * demand.waiting
                 left -= keeps[index] * asked
+    behind = []
     for index, demand in enumerate(demands):
         more = min(max(0.0, left), demand.lag / H_SECONDS)
         rates[index] += more
         left -= more
-    return tuple(Share(keep, rate) for keep, rate in zip(keeps, rates, strict=True))
+        behind.append(more < demand.lag / H_SECONDS)
+    return tuple(map(Share, keeps, rates, behind))

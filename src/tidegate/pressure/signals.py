@@ -143,7 +143,9 @@ class _Lane:
         mix = tuple(n / total if total > 0 else 0.0 for n in self._recent)
         offered = tuple(self._rates)
         if counts.held or lag > 0:
-            offered = tuple(max(rate, part * self._arrival) for rate, part in zip(self._rates, mix, strict=True))
+            # What waits in Kafka is no demand of this moment; what has to be read to get at critical records is.
+            came = tuple(part * self._arrival for part in mix)
+            offered = came if counts.waits else tuple(map(max, self._rates, came))
         at_end = counts.end is not None and counts.position >= counts.end
         head = Head(counts.head_seconds, sum(grown) > 0, at_end, lag, self._arrival)
         age = self._age.update(now, wall, head)
