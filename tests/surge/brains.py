@@ -9,8 +9,9 @@ from surge.scenario import Scenario
 from tidegate.core.dispatcher import AGE_BUDGET_SECONDS
 from tidegate.pressure.hold import Holds, Lane
 from tidegate.pressure.hold import Signals as HoldSignals
-from tidegate.pressure.ladder import Change, Ladder, Rung, Settings
+from tidegate.pressure.ladder import Ladder
 from tidegate.pressure.marks import Level
+from tidegate.pressure.orders import Change, Rung, Settings
 from tidegate.pressure.parking import Parking
 from tidegate.pressure.policy import DEFAULTS, policies
 from tidegate.pressure.shed import Rest, Shed

@@ -22,9 +22,10 @@ class Result:
         return f"{self.name} {self.seed}: {'; '.join(self.failures)} (again: make surge-sim SEED={self.seed} ARGS='--only {self.name}')"
 
 
-def run(name: str, seed: int) -> Result:
+def run(name: str, seed: int, decider: type[Tidegate] = Tidegate) -> Result:
+    """Plays it and checks it; `decider`: with a fault planted."""
     scenario = FAMILIES[name](seed)
-    brain = Tidegate(scenario)
+    brain = decider(scenario)
     world = World(scenario, brain)
     try:
         world.run()

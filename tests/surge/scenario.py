@@ -240,6 +240,17 @@ def starving(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+def between(seed: int) -> Scenario:
+    """As `sampled`, bulk only, and its share lies badly between two notches."""
+    rng = random.Random(f"between{seed}")
+    share = rng.uniform(0.54, 0.59) / 2 ** rng.randrange(3)
+    peak = 0.05 + 0.95 / share
+    return Scenario(
+        "between", seed, step_load(0.4, peak, 10, 60), (10, 60), 80, topics=(Topic((0.05 / peak, 0, 0, 1 - 0.05 / peak)),),
+        parking=((0.0, False),), on_pressure={3: "sample"}, **(_shape(rng) | {"ring_seconds": rng.uniform(3, 8)}),
+    )  # fmt: skip
+
+
 FAMILIES: dict[str, Callable[[int], Scenario]] = {
     "overload": overload,
     "halved": halved,
@@ -249,6 +260,7 @@ FAMILIES: dict[str, Callable[[int], Scenario]] = {
     "unknown": unknown,
     "flash": flash,
     "sampled": sampled,
+    "between": between,
     "parted": parted,
     "failing_parking": failing_parking,
     "walled": walled,

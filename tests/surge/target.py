@@ -30,13 +30,11 @@ class Capacity:
         return self._done[index] + (now - self._at[index]) * self._factor[index]
 
     def end(self, start: float, work: float) -> float:
-        """When a worker is done that begins so many seconds of work at `start`."""
+        """When a worker is done that begins so many seconds of work at `start`; it must not stand still for good."""
         goal = self.work(start) + work
-        index = max(bisect_right(self._at, start) - 1, bisect_right(self._done, goal) - 1)
-        while self._factor[index] == 0.0 and self._done[index] < goal:
+        index = bisect_right(self._at, start) - 1
+        while index + 1 < len(self._at) and self._done[index + 1] < goal:
             index += 1
-        if self._factor[index] == 0.0:
-            index -= 1
         return self._at[index] + (goal - self._done[index]) / self._factor[index]
 
 

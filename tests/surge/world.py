@@ -10,8 +10,8 @@ from surge.brains import Brain, Look
 from surge.lanes import CLASSES, Log, poisson
 from surge.rings import Rings
 from surge.scenario import Scenario
-from surge.target import App, Capacity
 from surge.tally import Tally
+from surge.target import App, Capacity
 from tidegate.core.dispatcher import Schedule
 from tidegate.pressure.parking import Parking
 from tidegate.pressure.service import ServiceCounts

@@ -2,11 +2,11 @@
 
     μ̂ = completions ÷ mean(inflight/limit)
 
-A target that is not asked for much says little about what it could do: there may be more slots than it has workers. A
-value seen at low utilisation therefore lowers the estimate slowly, and raises it no further than the *capacity*: the mean
-of what was seen while busy, or what is being completed, if that is more. Up to there it counts at once, in proportion to
-the utilisation: after an outage, in which μ̂ falls to nothing, hardly anything is let in, and the estimate has to find
-its way up. For the same reason it never falls below a tenth of the capacity.
+A target that is not asked for much says little about what it could do: there may be more slots than it has workers.
+A value seen at low utilisation therefore lowers the estimate slowly, and raises it no further than the *capacity*: the
+mean of what was seen while busy, or what is being completed, if that is more. Up to there it counts at once, in
+proportion to the utilisation: after an outage, in which μ̂ falls to nothing, hardly anything is let in, and the estimate
+has to find its way up. For the same reason it never falls below a tenth of the capacity.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ BUSY = 0.9  # utilisation from which a value is believed at once
 FAST_TAU_SECONDS = 0.45
 SLOW_TAU_SECONDS = 15.0
 CAPACITY_TAU_SECONDS = 60.0
+OUTAGE_TAU_SECONDS = 600.0  # of the same, while hardly anything is completed
 ANSWERS = 4  # the estimate spans at least so many answers: they come in batches
 LONGEST_TAU_SECONDS = 3.0
 PROBE = 0.1  # of capacity
@@ -83,9 +84,7 @@ class Service:
             self._now = seen if seen > 0 else None
             return
         if utilisation > BUSY:
-            part = weight(seconds, CAPACITY_TAU_SECONDS)
-            self._busy_weight += part * (1.0 - self._busy_weight)
-            self._capacity = (self._capacity or 0.0) + part / self._busy_weight * (seen - (self._capacity or 0.0))
+            self._learn_capacity(seconds, seen)
         if self._capacity is not None:
             self._capacity = max(self._capacity, self._completed)
             if utilisation <= BUSY:
@@ -95,3 +94,11 @@ class Service:
         self._now += weight(seconds, tau) * (seen - self._now)
         if self._capacity is not None:
             self._now = max(self._now, PROBE * self._capacity)
+
+    def _learn_capacity(self, seconds: float, seen: float) -> None:
+        before = self._capacity or 0.0
+        out = self._completed < PROBE * before  # an outage is no capacity
+        part = weight(seconds, OUTAGE_TAU_SECONDS if out else CAPACITY_TAU_SECONDS)
+        self._busy_weight += part * (1.0 - self._busy_weight)
+        if part > 0:
+            self._capacity = before + part / self._busy_weight * (seen - before)
