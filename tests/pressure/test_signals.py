@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -193,12 +195,16 @@ def test_an_idle_lane_teaches_no_error() -> None:
     assert age.update(70.0, WALL + 70.0, Head(WALL + 62, True, False, 10.0, 1.0)) == pytest.approx(8.0)
 
 
-@given(st.lists(st.tuples(st.floats(0, 2), st.floats(-1e5, 1e5), st.booleans(), st.booleans(), st.floats(0, 1e5), st.floats(0, 1e4)), max_size=40))  # fmt: skip
-def test_age_is_never_negative_and_never_more_than_since_the_end(looks: list[tuple[float, float, bool, bool, float, float]]) -> None:  # fmt: skip
+HEADS = st.builds(Head, st.floats(-1e5, 1e5), st.booleans(), st.booleans(), st.floats(0, 1e5), st.floats(0, 1e4))
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), HEADS), max_size=40))
+def test_age_is_never_negative_and_never_more_than_since_the_end(looks: list[tuple[float, Head]]) -> None:
     age, now, end_seen = HeadAge(), 0.0, None
-    for seconds, off, fresh, at_end, lag, arrival in looks:
+    for seconds, head in looks:
         now += seconds
-        found = age.update(now, WALL + now, Head(WALL + now + off, fresh, at_end, lag, arrival))
-        end_seen = now if at_end else end_seen
+        assert head.seconds is not None
+        found = age.update(now, WALL + now, replace(head, seconds=WALL + now + head.seconds))
+        end_seen = now if head.at_end else end_seen
         assert found >= 0
         assert end_seen is None or found <= now - end_seen

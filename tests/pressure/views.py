@@ -28,6 +28,5 @@ def view(
     queued: Sequence[int] = (0, 0, 0, 0),
     rings: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
 ) -> View:
-    return View(
-        service, service if capacity is None else capacity, 0.0, 1.0, tuple(queued), tuple(rings), dict(enumerate(lanes))
-    )  # fmt: skip
+    known = service if capacity is None else capacity
+    return View(service, known, 0.0, 1.0, tuple(queued), tuple(rings), dict(enumerate(lanes)))

@@ -8,8 +8,8 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
+from surge.families import FAMILIES
 from surge.runs import run
-from surge.scenario import FAMILIES
 
 
 def main() -> int:

@@ -9,13 +9,13 @@ from surge.scenario import Scenario
 from tidegate.core.dispatcher import AGE_BUDGET_SECONDS
 from tidegate.pressure.hold import Holds, Lane
 from tidegate.pressure.hold import Signals as HoldSignals
-from tidegate.pressure.ladder import Ladder
+from tidegate.pressure.ladder import Ladder, standing
 from tidegate.pressure.marks import Level
 from tidegate.pressure.orders import Change, Rung, Settings
 from tidegate.pressure.parking import Parking
 from tidegate.pressure.policy import DEFAULTS, policies
 from tidegate.pressure.shed import Rest, Shed
-from tidegate.pressure.signals import Counts, LaneCounts, Signals, View
+from tidegate.pressure.signals import Counts, Signals, View
 from tidegate.types import CLASSES
 
 
@@ -28,8 +28,7 @@ class Look:
     parking: Parking
     levels: tuple[Level, ...]  # rings
     buffered: Level
-    lanes: dict[int, LaneCounts]
-    own_seconds: dict[int, float | None]
+    lanes: dict[int, Lane]
     delays: list[tuple[float, int, int]]  # seconds in the ring, class, records: dispatched since the last look
     read: tuple[int, ...]  # by class, since the last look
 
@@ -72,26 +71,21 @@ class Tidegate:
             rung = self._forced.pop(0)[1]
             self.ladder.force(None if rung is None else Rung(rung))
         self.view = view = self.signals.update(now, look.wall, look.counts)
-        stuck = any(seconds is not None and not look.lanes[key].waits for key, seconds in look.own_seconds.items())
-        orders = self.ladder.decide(now, view, look.parking, held=stuck)
+        held, paused = standing(look.lanes, self.holds)
+        orders = self.ladder.decide(now, view, look.parking, held=held, paused=paused)
         self.sheds, self.replay = orders.sheds, orders.replay
         if orders.change is not None:
             self.changes.append((now, orders.change))
-        lanes = {
-            key: Lane(klass=next(k for k, part in enumerate(view.lanes[key].classes) if part > 0) if lane.waits and
-                      sum(view.lanes[key].classes) else -1, own_seconds=look.own_seconds[key])
-            for key, lane in look.lanes.items()
-        }  # fmt: skip
         self.holds.decide(
             now,
             HoldSignals(
                 rings=look.levels, buffered=look.buffered, memory=Level(look.buffered.share * 0.75, 1.0),
-                span=Level(0, 1), app_down=False, lanes=lanes,
+                span=Level(0, 1), app_down=False, lanes=look.lanes,
             ),
         )  # fmt: skip
         self.held = {
-            key for key in lanes
-            if (orders.may_hold and self.holds.reason(key)) or (orders.hold_all and look.lanes[key].waits)
+            key for key, lane in look.lanes.items()
+            if (orders.may_hold and self.holds.reason(key)) or (orders.hold_all and lane.deferrable)
         }  # fmt: skip
 
     def drops(self, now: float, waited: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from surge.brains import Tidegate
 from surge.lanes import CLASSES
@@ -63,7 +64,7 @@ def longest_stop(world: World) -> float:
     """Seconds in which the app can have kept everything waiting without a break."""
     stops = [0.0]
     steps = world.scenario.steps
-    stops += [b[0] - a[0] for a, b in zip(steps, steps[1:], strict=False) if a[1] == 0]
+    stops += [b[0] - a[0] for a, b in pairwise(steps) if a[1] == 0]
     stops += [2 * after + end - begin for begin, end, after in world.scenario.refusals]
     return max(stops)
 
@@ -78,7 +79,7 @@ def failures(world: World, brain: Tidegate) -> list[str]:
             found.append(text)
 
     begin, end = math.ceil(scenario.surge[0]), int(scenario.surge[1])
-    total = {name: tally.total(getattr(tally, name), ALL, 0, math.inf) for name in
+    total = {name: tally.total(getattr(tally, name), ALL, -math.inf, math.inf) for name in
              ("arrived", "delivered", "replayed", "dropped")}  # fmt: skip
     gone = total["delivered"] + total["replayed"] + total["dropped"] + tally.left + tally.unread
     check(gone == total["arrived"], f"{total['arrived']} came, {gone} are accounted for")
@@ -86,6 +87,11 @@ def failures(world: World, brain: Tidegate) -> list[str]:
     check(not tally.dropped[1], "high records were dropped")
     if scenario.name == "starving":
         return found + starved(world)
+    if scenario.name == "backlog":
+        late = tally.age(0, 0.99, 10)
+        check(late <= CRITICAL_SECONDS, f"critical p99 {late:.3f} s, ten seconds after the start")
+        check(brain.ladder.rung is Rung.NORMAL, f"at the end {brain.ladder.rung.name}")
+        return found
     seen = [rate for at, rate in tally.seen if begin + 3 <= at < end]
     came = tally.total(tally.arrived, ALL, begin + 3, end) / (end - begin - 3)
     share = sum(seen) / len(seen) / came
@@ -145,12 +151,9 @@ def replayed(world: World, brain: Tidegate, settled: float) -> list[str]:
         return []
     done = [tally.total(tally.replayed, ALL, s, s + 1) for s in seconds]
     own = [tally.total(tally.delivered, ALL, s, s + 1) for s in seconds]
-    used = (sum(done) + sum(own)) / (scenario.rate * len(seconds))
-    return (
-        []
-        if 0.6 <= used <= 0.1 + max(0.8, sum(own) / (scenario.rate * len(seconds)))
-        else [f"while replaying, utilisation {used:.3f} instead of 0.8"]
-    )
+    owned = sum(own) / (scenario.rate * len(seconds))
+    used = owned + sum(done) / (scenario.rate * len(seconds))
+    return [] if 0.6 <= used <= 0.1 + max(0.8, owned) else [f"while replaying, utilisation {used:.3f} instead of 0.8"]
 
 
 def starved(world: World) -> list[str]:

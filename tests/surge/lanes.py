@@ -7,6 +7,7 @@ import random
 from collections import deque
 
 from surge.scenario import Topic
+from tidegate.pressure.hold import Lane
 from tidegate.pressure.signals import LaneCounts
 
 CLASSES = 4
@@ -54,6 +55,11 @@ class Log:
 
     def ask_end(self, now: float) -> None:
         self.seen_end = (self.end, now)
+
+    def lane(self, now: float) -> Lane:
+        """As hold.py sees it."""
+        klass = next(k for k, part in enumerate(self.topic.mix) if part) if self.topic.waits else -1
+        return Lane(klass, own_seconds=None if self.own_since is None else now - self.own_since)
 
     def counts(self, held: bool, wall: float) -> LaneCounts:
         end, at = self.seen_end if self.seen_end is not None else (None, 0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from surge.brains import Tidegate
 from surge.checks import failures, row
-from surge.scenario import FAMILIES
+from surge.families import FAMILIES
 from surge.world import World
 
 
@@ -19,7 +19,8 @@ class Result:
     figures: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.name} {self.seed}: {'; '.join(self.failures)} (again: make surge-sim SEED={self.seed} ARGS='--only {self.name}')"
+        again = f"make surge-sim SEED={self.seed} ARGS='--only {self.name}'"
+        return f"{self.name} {self.seed}: {'; '.join(self.failures)} (again: {again})"
 
 
 def run(name: str, seed: int, decider: type[Tidegate] = Tidegate) -> Result:

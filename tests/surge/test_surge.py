@@ -10,9 +10,9 @@ from surge.baselines import CoDel, Dagor, PauseOnly, PiRejector
 from surge.brains import Tidegate
 from surge.checks import row
 from surge.compare import reference
+from surge.families import FAMILIES
 from surge.faults import FAULTS
 from surge.runs import run
-from surge.scenario import FAMILIES
 from surge.target import App, Capacity
 from surge.world import World
 

@@ -7,6 +7,7 @@ import random
 from collections import deque
 
 from surge.brains import Brain, Look
+from surge.gate import Gate
 from surge.lanes import CLASSES, Log, poisson
 from surge.rings import Rings
 from surge.scenario import Scenario
@@ -15,7 +16,6 @@ from surge.target import App, Capacity
 from tidegate.core.dispatcher import Schedule
 from tidegate.pressure.parking import Parking
 from tidegate.pressure.service import ServiceCounts
-from tidegate.pressure.shed import Rest
 from tidegate.pressure.signals import Counts
 
 STEP = 0.01
@@ -45,11 +45,7 @@ class World:
         self.closed_until = 0.0
         self.busy, self.busy_at, self.closed = 0.0, 0.0, 0.0
         self.done = self.done_batches = 0
-        self.parked: deque[list[float]] = deque()
-        self.producing = 0.0  # records in the producer's queue
-        self.parked_records = 0
-        self.carry = [0.0] * CLASSES
-        self.replay_allowance = 0.0
+        self.gate = Gate(self.rings, self.tally, scenario.park_rate * scenario.rate)
         self.delays: list[tuple[float, int, int]] = []
         self.read = [0] * CLASSES
 
@@ -57,6 +53,8 @@ class World:
 
     def run(self) -> Tally:
         scenario, steps = self.scenario, round(self.scenario.seconds / STEP)
+        for step in range(-round(scenario.backlog_seconds / STEP), 0):
+            self._arrive(step * STEP)
         for step in range(steps):
             now = step * STEP
             if scenario.later is not None and step == round(scenario.later[0] / STEP):
@@ -69,14 +67,15 @@ class World:
                 self.tally.unread_at[int(now)] = sum(log.end - log.position for log in self.logs.values())
             if step % TICK_STEPS == 0:
                 self.brain.tick(now, self._look(now))
-                self.tally.tick(now, self.brain, self.rings.used, self.parked_records)
+                self.tally.tick(now, self.brain, self.rings.used, self.gate.parked)
+            self.gate.available = [on for at, on in scenario.parking if at <= now][-1]
             self._read(now)
-            self._replay()
-            self.producing = max(0.0, self.producing - scenario.park_rate * scenario.rate * STEP)
+            self.gate.replay(self.brain.replay, STEP)
+            self.gate.step(STEP)
             self._dispatch(now)
             while self.answers and self.answers[0][0] <= now + STEP:
                 self._answer()
-        self.tally.left = sum(self.rings.used) + self.in_flight + self.parked_records
+        self.tally.left = sum(self.rings.used) + self.in_flight + self.gate.parked
         self.tally.unread = sum(log.end - log.position for log in self.logs.values())
         return self.tally
 
@@ -101,13 +100,9 @@ class World:
                 log.append(now, klass, n)
                 self.tally.arrive(now, klass, n)
 
-    def _parking(self, now: float) -> bool:
-        return [on for at, on in self.scenario.parking if at <= now][-1]
-
     def _read(self, now: float) -> None:
         room = int(LINE_RATE * self.scenario.rate * STEP)
         sheds = self.brain.sheds
-        queue_room = self._parking(now) and self.producing < self.scenario.park_rate * self.scenario.rate * 2
         for key, log in self.logs.items():
             if key in self.brain.held:
                 log.was_held = True
@@ -124,8 +119,13 @@ class World:
             while most > 0 and log.groups:
                 group = log.groups[0]
                 n = min(most, int(group[2]))
-                taken = self._admit(now, group, n, queue_room, log.topic.waits)
+                klass = int(group[1])
+                if log.topic.waits:
+                    taken = self.gate.wait(now, klass, group[0], n)
+                else:
+                    taken = self.gate.admit(now, klass, group[0], n, sheds[klass])
                 if taken:
+                    self.read[klass] += taken
                     log.taken(group, taken)
                     most -= taken
                 if taken < n:
@@ -134,66 +134,6 @@ class World:
             log.allowance = max(0.0, log.allowance - (begun - most))
             log.own_since = (log.own_since if log.own_since is not None else now) if stopped else None
             log.was_held |= stopped
-
-    def _admit(self, now: float, group: list[float], n: int, queue_room: bool, waits: bool) -> int:
-        """The gate and the ring: how many of the group were dealt with."""
-        klass = int(group[1])
-        shed = self.brain.sheds[klass]
-        room = self.rings.room(klass)
-        if waits:  # Kafka is its parking place
-            n = min(n, room)
-            if n:
-                self.rings.put(now, klass, group[0], n, False)
-                self.read[klass] += n
-            return n
-        wish = n * shed.keep + self.carry[klass] if shed.keep < 1 else float(n)
-        kept = min(n, int(wish))
-        if kept > room or (kept < n and shed.rest is Rest.PARK and not queue_room):
-            if kept > room and shed.overflow and queue_room:
-                kept = room
-                self.carry[klass] = 0.0
-                self._park(now, klass, group[0], n - kept)
-            else:
-                share = kept / n
-                if kept < n and shed.rest is Rest.PARK and not queue_room:
-                    return 0
-                fits = int(room / share) if share > 0 else n
-                if fits < n:
-                    return self._admit(now, group, fits, queue_room, waits) if 0 < fits < n else 0
-        else:
-            self.carry[klass] = wish - kept if shed.keep < 1 else 0.0
-            if kept < n:
-                if shed.rest is Rest.PARK:
-                    self._park(now, klass, group[0], n - kept)
-                else:
-                    self.tally.drop(now, klass, n - kept)
-        if kept:
-            self.rings.put(now, klass, group[0], kept, False)
-        self.read[klass] += n
-        return n
-
-    def _park(self, now: float, klass: int, seconds: float, records: int) -> None:
-        self.parked.append([seconds, klass, records])
-        self.parked_records += records
-        self.producing += records
-        self.tally.park(now, klass, records)
-
-    def _replay(self) -> None:
-        if self.brain.replay <= 0:
-            self.replay_allowance = 0.0
-            return
-        self.replay_allowance += self.brain.replay * STEP
-        while self.parked and self.replay_allowance >= 1:
-            head = self.parked[0]
-            n = min(int(self.replay_allowance), int(head[2]), self.rings.room(int(head[1])))
-            if n <= 0:
-                return
-            self.rings.put(head[0], int(head[1]), head[0], n, True)
-            self.replay_allowance -= n
-            self.parked_records -= n
-            head[2] -= n
-            if head[2] <= 0:
-                self.parked.popleft()
 
     # ── rings to app ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -253,7 +193,6 @@ class World:
         self._book_busy(now)
         levels = self.rings.levels(now)
         lanes = {key: log.counts(key in self.brain.held, WALL) for key, log in self.logs.items()}
-        limit = self.scenario.park_rate * self.scenario.rate * 2
         look = Look(
             wall=WALL + now,
             counts=Counts(
@@ -262,11 +201,10 @@ class World:
                 rings=tuple(level.share for level in levels),
                 lanes=lanes,
             ),
-            parking=Parking(self._parking(now), min(1.0, self.producing / limit), self.parked_records),
+            parking=Parking(self.gate.available, self.gate.queue, self.gate.parked),
             levels=levels,
             buffered=self.rings.buffered(),
-            lanes=lanes,
-            own_seconds={k: now - log.own_since if log.own_since is not None else None for k, log in self.logs.items()},
+            lanes={key: log.lane(now) for key, log in self.logs.items()},
             delays=self.delays,
             read=tuple(self.read),
         )

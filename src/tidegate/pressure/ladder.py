@@ -12,9 +12,10 @@ of calm each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tidegate.pressure.engage import CALM_SECONDS, Engagement, Strain, strain
+from tidegate.pressure.hold import DWELL_SECONDS, Holds, Lane
 from tidegate.pressure.notches import FLOORS, Notch
 from tidegate.pressure.orders import Change, Orders, Rung, Settings
 from tidegate.pressure.parking import Emptying, Parking
@@ -22,6 +23,16 @@ from tidegate.pressure.policy import Policy
 from tidegate.pressure.shed import Demand, Rest, Share, Shed, shares
 from tidegate.pressure.signals import View
 from tidegate.types import CLASSES
+
+
+def standing(lanes: Mapping[int, Lane], holds: Holds) -> tuple[bool, bool]:
+    """Whether a lane is held, and paused, that may bring what cannot wait in Kafka.
+
+    The reader's own hold counts after a second: an app that is fast lets the ring be full for moments all the time.
+    """
+    stuck = [key for key, lane in lanes.items() if not lane.deferrable and not lane.halted]
+    held = any(holds.reason(key) or (lanes[key].own_seconds or 0.0) >= DWELL_SECONDS for key in stuck)
+    return held, any(holds.paused(key) for key in stuck)
 
 
 class Ladder:
@@ -50,7 +61,7 @@ class Ladder:
         """The orders of this tick.
 
         Args:
-            held, paused: a lane is, which may bring what cannot wait in Kafka.
+            held, paused: see `standing`.
         """
         seconds = 0.0 if self._at is None else now - self._at
         self._at = now
@@ -60,7 +71,7 @@ class Ladder:
         law = self._law(view, rests)
         worst = strain(view, [rest is not None for rest in rests], self._settings.age_budgets)
         self._engage(now, law, worst, cap)
-        sheds = self._sheds(now, view, law, rests, parking, cap)
+        sheds = self._sheds(now, view, law, rests, parking)
         before = self.rung
         self._climb(now, self._wanted(rests, held, paused))
         calm = self.rung is Rung.NORMAL and self._engagement.calm(now)
@@ -139,7 +150,6 @@ class Ladder:
         law: Sequence[Share],
         rests: Sequence[Rest | None],
         parking: Parking,
-        cap: Rung,
     ) -> tuple[Shed, ...]:
         queued = sum(n for n, rest in zip(view.queued, rests, strict=True) if rest is not None)
         queued_seconds = queued / view.service if view.service else 0.0
@@ -151,7 +161,7 @@ class Ladder:
                 keep = self._notches[klass].update(now, share.keep, queued_seconds, 1.0 - view.rings[klass])
             else:
                 self._notches[klass].reset()
-            overflow = self._settings.policies[klass].defer and parking.available and cap >= Rung.DEFER
+            overflow = acts and self._settings.policies[klass].defer and parking.available
             made.append(Shed(keep, rest, overflow, share.rate if acts else None))
         return tuple(made)
 

@@ -37,7 +37,8 @@ class Shed:
     Attributes:
         keep: the share that is let in, 0 to 1; chosen by the sampling key's hash, so a session stays together.
         rest: what happens to the others; None: the class is protected, there are none.
-        overflow: what a full ring turns away is parked; otherwise it holds its lane. Dropping it would bias samples.
+        overflow: what a full ring turns away is parked; otherwise it holds its lane. Never before the law acts: a ring
+            that is full because reading is faster than a fast app is no pressure. Dropping it would bias samples.
         rate: records/s that lanes which can wait in Kafka may bring together; None: as many as they like.
     """
 
