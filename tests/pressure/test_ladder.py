@@ -208,7 +208,8 @@ def test_whatever_comes(texts: dict[EventClass, str], looks: Sequence[Any], high
             assert orders.replay >= 0
             assert orders.replay == 0 or (orders.rung is Rung.NORMAL and all(shed.keep == 1 for shed in orders.sheds))
             if orders.rung < rung:
-                assert orders.rung == rung - 1
+                skips = not any(policy.sample for policy in policies(texts)) and rung is Rung.HOLD
+                assert orders.rung == rung - (2 if skips else 1)
                 assert now - fell_at >= 3 - 1e-6
                 fell_at = now
             assert (orders.change is None) == (orders.rung is rung)

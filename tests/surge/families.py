@@ -196,10 +196,12 @@ def between(seed: int) -> Scenario:
 def backlog(seed: int) -> Scenario:
     """A start with minutes of backlog in a mixed topic; what comes now could be served easily."""
     rng = random.Random(f"backlog{seed}")
-    base = rng.uniform(0.2, 0.5)
+    base, critical, behind, shape = rng.uniform(0.2, 0.5), rng.uniform(0.01, 0.1), rng.uniform(60, 600), _shape(rng)
+    surge = 5 + behind * base * critical / (1 - base * critical)  # the critical ones of it take so long, at full speed
+    seconds = surge + shape["ring_seconds"] / (1 - base) + 20
     return Scenario(
-        "backlog", seed, step_load(base, base, 0, 1), (0, 1), 40, backlog_seconds=rng.uniform(60, 600),
-        topics=(Topic(random_mix(rng, rng.uniform(0.01, 0.1))),), **_shape(rng),
+        "backlog", seed, step_load(base, base, 0, 1), (0, surge), seconds, backlog_seconds=behind,
+        topics=(Topic(random_mix(rng, critical)),), **shape,
     )  # fmt: skip
 
 

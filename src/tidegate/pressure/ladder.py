@@ -183,7 +183,10 @@ class Ladder:
         elif wanted is self.rung:
             self._moved_at = now
         elif now - self._moved_at >= CALM_SECONDS:
-            self.rung, self._moved_at = Rung(self.rung - 1), now
+            below = Rung(self.rung - 1)
+            if below is Rung.SAMPLE and not any(policy.sample for policy in self._settings.policies):
+                below = Rung.DEFER
+            self.rung, self._moved_at = below, now
 
     def _change(self, before: Rung, view: View, law: Sequence[Share], parking: Parking, worst: Strain) -> Change:
         numbers: dict[str, float | str] = {
