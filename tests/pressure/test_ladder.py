@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from pressure.views import lane, view
 from tidegate.errors import ConfigError
 from tidegate.pressure.engage import Cause, Strain, strain
-from tidegate.pressure.ladder import Ladder
+from tidegate.pressure.hold import Holds, Lane
+from tidegate.pressure.hold import Signals as HoldSignals
+from tidegate.pressure.ladder import Ladder, standing
+from tidegate.pressure.marks import Level
 from tidegate.pressure.notches import NOTCHES
 from tidegate.pressure.orders import Orders, Rung, Settings
 from tidegate.pressure.parking import Parking
@@ -116,6 +119,30 @@ def test_holds_are_shown_and_let_go_one_rung_at_a_time() -> None:
     assert story.run(0.1, CALM, held=True, paused=True).rung is Rung.PAUSE
     story.run(12.5, CALM)
     assert story.changes == ["NORMAL>PAUSE", "PAUSE>HOLD", "HOLD>SAMPLE", "SAMPLE>DEFER", "DEFER>NORMAL"]
+
+
+@pytest.mark.parametrize(
+    ("held", "shown"),
+    [
+        (Lane(klass=-1, own_seconds=1.0), True),
+        (Lane(klass=-1, own_seconds=0.9), False),  # a fast app's ring is full for moments
+        (Lane(klass=-1), False),
+        (Lane(klass=3, own_seconds=60.0), False),  # it waits in Kafka, which is no hold
+        (Lane(klass=-1, own_seconds=60.0, halted=True), False),
+    ],
+)
+def test_a_hold_is_shown_of_lanes_that_cannot_wait(held: Lane, shown: bool) -> None:
+    assert standing({0: Lane(klass=-1), 1: held}, Holds()) == (shown, False)
+
+
+def test_what_hold_py_decides_is_shown_as_well() -> None:
+    holds, empty = Holds(), Level(0, 100)
+    lanes = {0: Lane(klass=0, queued_bytes=50 << 20)}
+    full = HoldSignals((empty,) * 4, Level(50, 100), Level(95, 100), Level(0, 100), False, lanes)
+    holds.decide(10.0, full)
+    assert standing(lanes, holds) == (True, False)
+    holds.decide(16.0, full)
+    assert standing(lanes, holds) == (True, True)
 
 
 def test_the_operator_caps_and_forces() -> None:

@@ -120,11 +120,12 @@ def test_less_at_high_utilisation_counts_at_once_and_at_low_slowly() -> None:
     assert idle.run(1, 100, 0.2).now == pytest.approx(1000, rel=0.02)
 
 
-def test_more_slots_than_workers_do_not_raise_it_over_what_was_seen_while_busy() -> None:
+def test_capacity_is_what_was_seen_while_busy_and_no_outage_lowers_it() -> None:
     target = Target()
     target.run(10, 1000, 1.0)
-    view = target.run(30, 500, 0.2)  # by the formula 2500
-    assert view.now == pytest.approx(1000, rel=0.02)
+    assert target.run(30, 500, 0.2).capacity == pytest.approx(1000, rel=0.02)  # by the formula 2500
+    assert target.run(30, 0, 1.0).capacity == pytest.approx(1000, rel=0.15)
+    assert target.run(60, 500, 1.0).capacity == pytest.approx(540, rel=0.1)
 
 
 def test_after_an_outage_it_finds_its_way_up() -> None:
@@ -135,10 +136,10 @@ def test_after_an_outage_it_finds_its_way_up() -> None:
     assert low.now is not None
     assert low.now < 120
     for _ in range(100):
-        rate = min(1000.0, 1.25 * (target.service.update(0.0, ServiceCounts(0, 0, 0.0)).now or 0.0))
-        target.service.update(0.0, ServiceCounts(int(target.records), int(target.records / 10), target.busy))
-        view = target.run(0.1, rate, min(1.0, rate / 1000))
-    assert view.now == pytest.approx(1000, rel=0.1)
+        assert low.now is not None
+        rate = min(1000.0, 1.25 * low.now)
+        low = target.run(0.1, rate, rate / 1000)
+    assert low.now == pytest.approx(1000, rel=0.1)
 
 
 UTILISATIONS = st.just(0.0) | st.floats(0.001, 1.5)

@@ -3,10 +3,12 @@
     μ̂ = completions ÷ mean(inflight/limit)
 
 A target that is not asked for much says little about what it could do: there may be more slots than it has workers.
-A value seen at low utilisation therefore lowers the estimate slowly, and raises it no further than the *capacity*: the
-mean of what was seen while busy, or what is being completed, if that is more. Up to there it counts at once, in
-proportion to the utilisation: after an outage, in which μ̂ falls to nothing, hardly anything is let in, and the estimate
-has to find its way up. For the same reason it never falls below a tenth of the capacity.
+A value seen at low utilisation therefore lowers the estimate slowly. It raises it at once, in proportion to the
+utilisation, and the estimate never falls below a tenth of the capacity: after an outage nothing else would tell that
+the target is back, for what is let in goes by the estimate. Too high a one corrects itself: the target is busy then.
+
+*Capacity* is for what must not follow every gust (replaying, how long it would take): the mean of what was seen while
+busy, outages left out, or what is being completed, if that is more.
 """
 
 from __future__ import annotations
@@ -19,10 +21,11 @@ BUSY = 0.9  # utilisation from which a value is believed at once
 FAST_TAU_SECONDS = 0.45
 SLOW_TAU_SECONDS = 15.0
 CAPACITY_TAU_SECONDS = 60.0
-OUTAGE_TAU_SECONDS = 600.0  # of the same, while hardly anything is completed
+PROBE = 0.1  # of capacity
+OUTAGE = 0.1  # completing less than this share of capacity
+OUTAGE_TAU_SECONDS = 600.0  # of capacity, in one
 ANSWERS = 4  # the estimate spans at least so many answers: they come in batches
 LONGEST_TAU_SECONDS = 3.0
-PROBE = 0.1  # of capacity
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,6 @@ class Service:
             self._learn_capacity(seconds, seen)
         if self._capacity is not None:
             self._capacity = max(self._capacity, self._completed)
-            if utilisation <= BUSY:
-                seen = min(seen, max(self._capacity, self._now))
         if utilisation <= BUSY:
             tau = (tau if seen > self._now else SLOW_TAU_SECONDS) / utilisation
         self._now += weight(seconds, tau) * (seen - self._now)
@@ -97,8 +98,10 @@ class Service:
 
     def _learn_capacity(self, seconds: float, seen: float) -> None:
         before = self._capacity or 0.0
-        out = self._completed < PROBE * before  # an outage is no capacity
-        part = weight(seconds, OUTAGE_TAU_SECONDS if out else CAPACITY_TAU_SECONDS)
+        if self._completed < OUTAGE * before:
+            self._capacity = before + weight(seconds, OUTAGE_TAU_SECONDS) * (seen - before)
+            return
+        part = weight(seconds, CAPACITY_TAU_SECONDS)
         self._busy_weight += part * (1.0 - self._busy_weight)
-        if part > 0:
+        if self._busy_weight > 0:
             self._capacity = before + part / self._busy_weight * (seen - before)
