@@ -8,8 +8,12 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
+from surge.brains import Tidegate
 from surge.families import FAMILIES
+from surge.faults import FAULTS
 from surge.runs import run
+
+BY_NAME = {"": Tidegate} | {fault.__name__: fault for fault in FAULTS}
 
 
 def main() -> int:
@@ -17,6 +21,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="of each scenario")
     parser.add_argument("--seed", type=int, help="only this one")
     parser.add_argument("--only", choices=sorted(FAMILIES), action="append", help="only this scenario")
+    parser.add_argument("--fault", choices=sorted(BY_NAME), default="", help="a planted fault")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
     names = args.only or list(FAMILIES)
@@ -25,7 +30,7 @@ def main() -> int:
     begun, failed = time.monotonic(), []
     worst: dict[str, dict[str, float]] = {name: {} for name in names}
     with ProcessPoolExecutor(args.jobs) as pool:
-        for result in pool.map(run, *zip(*pairs, strict=True)):
+        for result in pool.map(run, *zip(*pairs, strict=True), [BY_NAME[args.fault]] * len(pairs)):
             if result.failures:
                 failed.append(result)
                 print(result, file=sys.stderr, flush=True)

@@ -31,6 +31,7 @@ class Look:
     lanes: dict[int, Lane]
     delays: list[tuple[float, int, int]]  # seconds in the ring, class, records: dispatched since the last look
     read: tuple[int, ...]  # by class, since the last look
+    busy_by_records: float  # as service.busy_seconds, without a look at the requests
 
 
 class Brain(Protocol):

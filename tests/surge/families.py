@@ -205,6 +205,16 @@ def backlog(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+def fast(seed: int) -> Scenario:
+    """A start with backlog and an app so fast that the rings hold a tenth of a second of its work, or two."""
+    rng = random.Random(f"fast{seed}")
+    base, behind, shape = rng.uniform(0.2, 0.5), rng.uniform(60, 200), _shape(rng)
+    return Scenario(
+        "fast", seed, step_load(base, base, 0, 1), (0, behind * base), behind * base, backlog_seconds=behind,
+        topics=(Topic(random_mix(rng, rng.uniform(0.01, 0.1))),), **(shape | {"ring_seconds": rng.uniform(0.05, 0.25)}),
+    )  # fmt: skip
+
+
 FAMILIES: dict[str, Callable[[int], Scenario]] = {
     "overload": overload,
     "halved": halved,
@@ -216,6 +226,7 @@ FAMILIES: dict[str, Callable[[int], Scenario]] = {
     "sampled": sampled,
     "between": between,
     "backlog": backlog,
+    "fast": fast,
     "parted": parted,
     "failing_parking": failing_parking,
     "walled": walled,

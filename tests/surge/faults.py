@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from surge.brains import Look, Tidegate
 from surge.scenario import Scenario
 from tidegate.pressure.ladder import Ladder
+from tidegate.pressure.notches import NOTCHES
 from tidegate.pressure.shed import Rest, Share
 
 
@@ -89,6 +91,41 @@ class OneNotch(Tidegate):
             notch.update = lambda now, keep, queued, room=1.0, update=update: update(now, keep, 2.0, room)  # type: ignore[method-assign]
 
 
+class SlowRelax(Tidegate):
+    """A share rises by one notch in three seconds, in DEFER as well."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        super().__init__(scenario)
+        self._keeps, self._since = [1.0] * 4, [-math.inf] * 4
+
+    def tick(self, now: float, look: Look) -> None:
+        super().tick(now, look)
+        for klass, shed in enumerate(self.sheds):
+            keep = self._keeps[klass]
+            if shed.keep <= keep:
+                self._keeps[klass], self._since[klass] = shed.keep, now
+            elif now - self._since[klass] >= 3:
+                raised = next((notch for notch in reversed(NOTCHES) if notch > keep), 1.0)
+                self._keeps[klass], self._since[klass] = min(shed.keep, raised), now
+        self.sheds = tuple(replace(shed, keep=keep) for shed, keep in zip(self.sheds, self._keeps, strict=True))
+
+
+class BusyByRecords(Tidegate):
+    """Utilisation by records only: slots full of small batches pass for an idle app."""
+
+    def tick(self, now: float, look: Look) -> None:
+        service = replace(look.counts.service, busy_seconds=look.busy_by_records)
+        super().tick(now, replace(look, counts=replace(look.counts, service=service)))
+
+
+class AlwaysOverflows(Tidegate):
+    """A full ring's overflow is parked on every rung."""
+
+    def tick(self, now: float, look: Look) -> None:
+        super().tick(now, look)
+        self.sheds = tuple(replace(shed, overflow=shed.rest is not None) for shed in self.sheds)
+
+
 class NoHeadroom(Tidegate):
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario)
@@ -114,6 +151,9 @@ FAULTS: dict[type[Tidegate], tuple[str, int, str]] = {
     ForgetsTheHeld: ("walled", 0, "demand"),
     QueueForAll: ("halved", 2, "high was parked"),
     OneNotch: ("between", 0, "utilisation"),
+    SlowRelax: ("halved", 0, "utilisation"),
+    BusyByRecords: ("overload", 7, "service"),
+    AlwaysOverflows: ("fast", 0, "parked"),
     NoHeadroom: ("halved", 2, "while replaying"),
     NeverEngages: ("overload", 0, "critical p99"),
 }

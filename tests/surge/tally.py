@@ -33,7 +33,7 @@ class Tally:
     replayed: list[dict[int, int]] = field(default_factory=lambda: [{} for _ in range(CLASSES)])
     ages: list[list[tuple[float, int, float]]] = field(default_factory=lambda: [[] for _ in range(CLASSES)])
     ticks: list[tuple[float, tuple[float, ...], tuple[int, ...], float]] = field(default_factory=list)
-    seen: list[tuple[float, float]] = field(default_factory=list)  # records/s, as the signals say
+    seen: list[tuple[float, float, float]] = field(default_factory=list)  # at, offered, service: as the signals say
     closed: dict[int, float] = field(default_factory=dict)  # seconds in which the target refused everything
     unread_at: dict[int, int] = field(default_factory=dict)  # records that wait in Kafka, each second
     left: int = 0  # in rings, in flight and parked at the end
@@ -59,7 +59,7 @@ class Tally:
 
     def tick(self, now: float, brain: Brain, queued: list[int], parked: float) -> None:
         if (view := getattr(brain, "view", None)) is not None:
-            self.seen.append((now, sum(view.offered(klass) for klass in range(CLASSES))))
+            self.seen.append((now, sum(view.offered(klass) for klass in range(CLASSES)), view.service or 0.0))
         self.ticks.append((now, tuple(shed.keep for shed in brain.sheds), tuple(queued), parked))
 
     # ── read-outs ───────────────────────────────────────────────────────────────────────────────────────────────

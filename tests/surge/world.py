@@ -43,6 +43,7 @@ class World:
         self.in_flight = 0  # records, with those that wait for a retry
         self.retrying = 0
         self.closed_until = 0.0
+        self.busy_by_records = 0.0
         self.busy, self.busy_at, self.closed = 0.0, 0.0, 0.0
         self.done = self.done_batches = 0
         self.gate = Gate(self.rings, self.tally, scenario.park_rate * scenario.rate)
@@ -81,6 +82,7 @@ class World:
 
     def _book_busy(self, now: float) -> None:
         limit = self.scenario.slots * self.scenario.batch
+        self.busy_by_records += min(1.0, self.in_flight / limit) * (now - self.busy_at)
         share = min(1.0, max(self.in_flight / limit, self.requests / self.scenario.slots))
         if now < self.closed_until and (self.retrying or any(self.rings.used)):
             share = 1.0
@@ -207,6 +209,7 @@ class World:
             lanes={key: log.lane(now) for key, log in self.logs.items()},
             delays=self.delays,
             read=tuple(self.read),
+            busy_by_records=self.busy_by_records,
         )
         self.delays, self.read = [], [0] * CLASSES
         return look
