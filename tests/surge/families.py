@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 from surge.scenario import Scenario, Topic, flash_load, step_load
 
@@ -23,13 +24,25 @@ def _shape(rng: random.Random) -> dict[str, float | int]:
     per_record = workers / rate
     batch = max(1, min(500, int(0.25 / 8 / per_record)))
     slots = max(2, round(workers * rng.uniform(1.0, 2.0)))
-    return {"workers": workers, "rate": rate, "batch": batch, "slots": slots, "ring_seconds": rng.uniform(4, 40)}
+    return {"workers": workers, "rate": rate, "batch": batch, "slots": slots, "ring_seconds": rng.uniform(4, 30)}
 
 
 def _base(rng: random.Random) -> float:
     return rng.uniform(0.2, 0.6)
 
 
+def lasting(family: Callable[[int], Scenario]) -> Callable[[int], Scenario]:
+    """Goes on after the surge until the rings can have been emptied, and a while."""
+
+    def lengthened(seed: int) -> Scenario:
+        scenario = family(seed)
+        free = max(0.2, 0.95 - scenario.load(scenario.seconds))
+        return replace(scenario, seconds=math.ceil(scenario.surge[1] + 20 + 0.6 * scenario.ring_seconds / free))
+
+    return lengthened
+
+
+@lasting
 def overload(seed: int, peak: float | None = None) -> Scenario:
     rng = random.Random(f"overload{seed}")
     peak = peak if peak is not None else math.exp(rng.uniform(math.log(0.5), math.log(20)))
@@ -41,6 +54,7 @@ def overload(seed: int, peak: float | None = None) -> Scenario:
     )  # fmt: skip
 
 
+@lasting
 def halved(seed: int) -> Scenario:
     rng = random.Random(f"halved{seed}")
     peak = rng.uniform(1.2, 4)
@@ -50,6 +64,7 @@ def halved(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+@lasting
 def freezing(seed: int) -> Scenario:
     rng = random.Random(f"freezing{seed}")
     begin = rng.uniform(15, 30)
@@ -61,6 +76,7 @@ def freezing(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+@lasting
 def storms(seed: int) -> Scenario:
     """Retry-After storms: for half a second to two, every few seconds, all is refused."""
     rng = random.Random(f"storms{seed}")
@@ -76,6 +92,7 @@ def storms(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+@lasting
 def skewed(seed: int) -> Scenario:
     """Producers' clocks are wrong by up to an hour, either way; sometimes nothing else is."""
     rng = random.Random(f"skewed{seed}")
@@ -89,6 +106,7 @@ def skewed(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+@lasting
 def unknown(seed: int) -> Scenario:
     """A release brings a type that no rule knows: nine tenths of the traffic are high at once."""
     rng = random.Random(f"unknown{seed}")
@@ -103,13 +121,14 @@ def unknown(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+@lasting
 def flash(seed: int) -> Scenario:
     rng = random.Random(f"flash{seed}")
     amplitude, base = rng.choice([2, 5, 10, 20]), rng.uniform(0.3, 0.8)
     tau = rng.uniform(20, 60)  # pressure.md says 120 to 600 s: shortened, the law knows nothing longer than a second
     load = flash_load(base, amplitude, 10, rng.uniform(1, 5), tau)
     peak = base * (1 + amplitude)
-    end = 10 + tau * math.log(max(1.05, base * amplitude / max(0.05, 1 - base)))
+    end = 25 + tau * math.log(max(1.05, base * amplitude / max(0.05, 1 - base)))
     critical = min(0.03, 0.78 / peak / 3)
     calm, busy = (critical, 0.1, 0.1, 0.8 - critical), (3 * critical, 0.24, 0.09, 0.67 - 3 * critical)
     return Scenario(
@@ -117,6 +136,7 @@ def flash(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+@lasting
 def sampled(seed: int) -> Scenario:
     """Without parking, bulk and normal may be sampled; high is protected then."""
     rng = random.Random(f"sampled{seed}")
@@ -146,6 +166,7 @@ def parted(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+@lasting
 def failing_parking(seed: int) -> Scenario:
     """The parking topic goes away amid the surge and comes back."""
     rng = random.Random(f"failing{seed}")
@@ -180,6 +201,7 @@ def starving(seed: int) -> Scenario:
     )  # fmt: skip
 
 
+@lasting
 def between(seed: int) -> Scenario:
     """As `sampled`, bulk only, and its share lies badly between two notches."""
     rng = random.Random(f"between{seed}")
