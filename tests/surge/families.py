@@ -18,8 +18,8 @@ def random_mix(rng: random.Random, critical: float) -> tuple[float, float, float
 
 
 def _shape(rng: random.Random) -> dict[str, float | int]:
-    """An app: 2 to 16 workers, 500 to 6000 records/s, slots of once to twice the workers, decision 14's batches."""
-    workers = rng.choice([2, 2, 4, 4, 8, 16])
+    """An app: 2 to 8 workers, 500 to 6000 records/s, slots of once to twice the workers, decision 14's batches."""
+    workers = rng.choice([2, 2, 4, 4, 8])
     rate = math.exp(rng.uniform(math.log(500), math.log(6000)))
     per_record = workers / rate
     batch = max(1, min(500, int(0.25 / 8 / per_record)))

@@ -37,7 +37,7 @@ def test_beside_what_was_published() -> None:
     """The surge of pressure.md section 0, without a parking topic; each loses in the way that is known of it."""
     figures = {}
     for brain in (PauseOnly, CoDel, Dagor, PiRejector, Tidegate):
-        scenario = replace(reference(0), seconds=90)
+        scenario = replace(reference(0), seconds=90, workers=20, slots=20, rate=400.0)
         world = World(scenario, brain(scenario))
         world.run()
         figures[brain] = row(world, 0)
