@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -209,3 +210,28 @@ def test_age_is_never_negative_and_never_more_than_since_the_end(looks: list[tup
         end_seen = now if head.at_end else end_seen
         assert found >= 0
         assert end_seen is None or found <= now - end_seen
+
+
+COUNTS = st.builds(
+    LaneCounts,
+    polled=st.tuples(*[st.integers(0, 10**9)] * 4),
+    position=st.integers(0, 10**9),
+    end=st.none() | st.integers(0, 10**9),
+    end_at=st.floats(0, 1e3),
+    assignment=st.integers(0, 2),
+    head_seconds=st.none() | st.floats(0, 1e10),
+    held=st.booleans(),
+    waits=st.booleans(),
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 5), COUNTS), max_size=20))
+def test_no_counter_makes_a_view_that_cannot_be(looks: list[tuple[float, LaneCounts]]) -> None:
+    signals, now = Signals(), 0.0
+    for seconds, counts in looks:
+        now += seconds
+        view = signals.update(now, WALL, Counts(ServiceCounts(0, 0, 0.0), (0,) * 4, (0.0,) * 4, {0: counts}))
+        seen = view.lanes[0]
+        numbers = (*seen.offered, seen.arrival, seen.lag, seen.age, *seen.classes)
+        assert all(math.isfinite(number) and number >= 0 for number in numbers)
+        assert sum(seen.classes) == pytest.approx(1.0) or sum(seen.classes) == 0
