@@ -53,10 +53,13 @@ class Story:
 def test_it_engages_after_three_short_looks_with_a_strain_and_releases_after_three_calm_seconds() -> None:
     story = Story()
     assert story.run(0.2, SHORT).rung is Rung.NORMAL
+    assert not any(shed.overflow for shed in story.run(0.0, CALM).sheds)
+    story.run(0.2, SHORT)
     orders = story.run(0.1, SHORT)
     assert orders.rung is Rung.DEFER
     assert [shed.keep for shed in orders.sheds] == [1, 1, 1, pytest.approx((1250 - 130 - 250) / 2000)]
     assert [shed.rest for shed in orders.sheds] == [None, Rest.PARK, Rest.PARK, Rest.PARK]
+    assert [shed.overflow for shed in orders.sheds] == [False, True, True, True]
     assert story.run(2.9, CALM).rung is Rung.DEFER
     assert story.run(0.3, CALM).sheds[3].keep == 1.0
     assert story.run(3.1, CALM).rung is Rung.NORMAL
@@ -104,7 +107,8 @@ def test_it_samples_where_parking_takes_no_more(parking: Parking) -> None:
     assert orders.sheds[3].keep in NOTCHES
     assert orders.sheds[1].rest is (Rest.PARK if parking.available else None)  # high is never sampled
     assert orders.sheds[3].overflow is parking.available
-    assert story.run(3.2, SHORT).sheds[3].rest is Rest.PARK
+    assert story.run(2.8, SHORT).sheds[3].rest is Rest.DROP
+    assert story.run(0.4, SHORT).sheds[3].rest is Rest.PARK
     assert story.run(3.0, SHORT).rung is Rung.DEFER
 
 

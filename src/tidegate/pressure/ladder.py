@@ -66,7 +66,7 @@ class Ladder:
         seconds = 0.0 if self._at is None else now - self._at
         self._at = now
         cap = self._settings.highest if self.forced is None else self.forced
-        self._choose_sampling(now, parking, cap)
+        self._choose_sampling(now, parking)
         rests = [self._rest(policy, parking, cap) for policy in self._settings.policies]
         law = self._law(view, rests)
         worst = strain(view, [rest is not None for rest in rests], self._settings.age_budgets)
@@ -90,7 +90,7 @@ class Ladder:
 
     # ── what may be done ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _choose_sampling(self, now: float, parking: Parking, cap: Rung) -> None:
+    def _choose_sampling(self, now: float, parking: Parking) -> None:
         """Whether classes that could be parked as well are sampled: parking refuses, or the operator says so."""
         if self._emptying.refused(self._sampling, parking) or self.forced == Rung.SAMPLE:
             self._sampling, self._accepted_since = True, None
@@ -99,8 +99,6 @@ class Ladder:
             if now - self._accepted_since >= CALM_SECONDS:
                 self._sampling = False
                 self._engagement.step(now)
-        if cap < Rung.SAMPLE:
-            self._sampling = False
 
     def _rest(self, policy: Policy, parking: Parking, cap: Rung) -> Rest | None:
         """Where records go that are not let in; None: nowhere, the class is protected."""

@@ -12,6 +12,7 @@ QUEUE_RELEASE = 0.25
 RELEASE = 0.8  # of the longest time to empty
 HEADROOM = 0.2
 BASE_TAU_SECONDS = 60.0
+RISE_TAU_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ class Emptying:
         else:
             # What waits in rings comes first, within a second; replayed records wait there, too.
             target = self._free * min(view.service, capacity) - offered - sum(view.queued)
-            self._rate += weight(seconds, 1.0) * (target - self._rate) if target > self._rate else target - self._rate
-            self._rate = max(0.0, self._rate)
+            target = max(0.0, target)
+            self._rate = min(target, self._rate + weight(seconds, RISE_TAU_SECONDS) * (target - self._rate))
         return self._rate
 
     def refused(self, before: bool, parking: Parking) -> bool:
