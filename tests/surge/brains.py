@@ -14,7 +14,7 @@ from tidegate.pressure.marks import Level
 from tidegate.pressure.orders import Change, Rung, Settings
 from tidegate.pressure.parking import Parking
 from tidegate.pressure.policy import DEFAULTS, policies
-from tidegate.pressure.shed import Rest, Shed
+from tidegate.pressure.shed import Shed
 from tidegate.pressure.signals import Counts, Signals, View
 from tidegate.types import CLASSES
 
@@ -91,6 +91,3 @@ class Tidegate:
 
     def drops(self, now: float, waited: float) -> bool:
         return False
-
-
-__all__ = ["Brain", "Look", "Rest", "Tidegate"]

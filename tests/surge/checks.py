@@ -201,8 +201,7 @@ def row(world: World, brain_changes: int) -> dict[str, float]:
         "shed": shed / max(1, ideal.offered),
         "oracle": ideal.shed / max(1, ideal.offered),
         "utilisation": ideal.completed / ideal.capacity if ideal.capacity else 1.0,
-        "high_parked": tally.total(tally.parked, (1,), 0, math.inf)
-        / max(1, tally.total(tally.arrived, (1,), 0, math.inf)),
+        "high_parked": high_parked(tally),
         "bulk_p99_s": tally.age(3, 0.99),
         "changes": brain_changes,
     }
