@@ -34,8 +34,9 @@ MEMBER: dict[str, Any] = {
     "memory_bytes": "16MiB",
     "sink_timeout_ms": 700,
 }
-# Memory runs short only where the app keeps all that it may be given: many small batches, and no limiter to prevent it.
-SHORT: dict[str, Any] = {"batch_max_bytes": "64KiB", "concurrency": 64, "limiter": "fixed"}
+# Memory runs short only where the app keeps all that it may be given: many small batches, no limiter to prevent it, and
+# time enough to be given them before it counts as down.
+SHORT: dict[str, Any] = {"batch_max_bytes": "64KiB", "concurrency": 64, "limiter": "fixed", "sink_timeout_ms": 4000}
 MUCH = 60_000  # records: more than all shares take
 IN_FLIGHT = 9_000  # of them, at most
 QUIET_BYTES = 16 << 10  # a second of heartbeats and commits
@@ -151,7 +152,8 @@ def paused(scene: Scene, link: Link, matrix: Matrix) -> Callable[[], None]:
             TEST,
             "the app hangs with all that it may be given: the topic is paused",
             f"stays a member; at most six pauses a minute, each fetches at most {PURGED_BYTES >> 20} MiB again",
-            scene.judge(classes=event_class),
+            scene.judge(duplicates=IN_FLIGHT, classes=event_class),
+            exposed=IN_FLIGHT,
             seconds=seconds,
             timed="from the app's return to no lag",
         )

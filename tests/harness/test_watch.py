@@ -74,7 +74,7 @@ def test_a_good_run_passes(start: Start) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind", "words"),
     [
-        ("memory", "memory", "MiB of 32"),
+        ("memory", "memory", "MiB of 40"),
         ("books", "books", 'tidegate_conservation_error{class="high"} 1'),
         ("dead", "live", "/livez says 503"),
         ("silent", "live", "timed out after 0."),
