@@ -35,8 +35,14 @@ help: ## this list
 run: build ## a surge on this machine; with TIDEGATE_KAFKA_BOOTSTRAP_SERVERS set: the sidecar
 	@exec $(BIN)/tidegate $(if $(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS)$(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS_FILE),run,demo) $(ARGS)
 
-test: build $(VENV)/.dev ## all tests, in JOBS=3 processes; those on a real Kafka need Java 17 and Maven, those on a bad network Go
-	@exec $(BIN)/python -m pytest -n $(or $(JOBS),3) --dist loadgroup $(ARGS)
+# Fault tests have short sessions and fill both cores by themselves: they run alone. The others mostly wait.
+test: build $(VENV)/.dev ## all tests; those on a real Kafka need Java 17 and Maven, those on a bad network Go
+ifeq ($(strip $(ARGS)),)
+	@faults=0; $(BIN)/python -m pytest tests/faults || faults=$$?; \
+	$(BIN)/python -m pytest -n $(or $(JOBS),2) --dist loadfile --ignore=tests/faults && exit $$faults
+else
+	@exec $(BIN)/python -m pytest $(ARGS)
+endif
 
 build: build/.$(MODE) ## .venv, locked dependencies, native core in place
 	@:

@@ -22,11 +22,7 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``-m "not kafka"`` leaves out whatever needs the real one; the fault tests, each of which is busy enough, run one
-    after the other in one of the processes of ``make test``.
-    """
+    """``-m "not kafka"`` leaves out whatever needs the real one."""
     for item in items:
-        if Path(__file__).parent / "faults" in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("faults"))
         if {"kafka", "kafka_broker"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.kafka)
