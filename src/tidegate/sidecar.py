@@ -47,8 +47,8 @@ from tidegate.ops.admin import AdminServer
 from tidegate.ops.drain import Drain
 from tidegate.ops.http import listen
 from tidegate.ops.logs import flush
-from tidegate.ops.metrics import Sources
 from tidegate.ops.server import OpsServer
+from tidegate.ops.snapshot import Sources
 from tidegate.pressure.adaptive import Adaptive
 from tidegate.pressure.limiter import Limiter
 from tidegate.sinks.base import SinkOptions, open_sink

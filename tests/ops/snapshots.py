@@ -12,7 +12,7 @@ from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
-from tidegate.ops.metrics import Snapshot, Sources
+from tidegate.ops.snapshot import Snapshot, Sources
 from tidegate.pressure.adaptive import Adaptive
 from tidegate.sinks.base import open_sink
 from tidegate.types import LaneState

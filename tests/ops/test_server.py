@@ -16,8 +16,8 @@ from tidegate.errors import ConfigError
 from tidegate.ops.drain import Drain
 from tidegate.ops.guard import Limits
 from tidegate.ops.http import listen
-from tidegate.ops.metrics import Snapshot
 from tidegate.ops.server import OpsServer
+from tidegate.ops.snapshot import Snapshot
 
 from .conftest import Answer, Ops, parse
 from .snapshots import snapshot

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from tidegate.ops.metrics import TABLE, Family, Histogram, Series, Snapshot
+from tidegate.ops.metrics import TABLE, Family, Histogram, Series
+from tidegate.ops.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry, Metric

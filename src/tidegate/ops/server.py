@@ -24,7 +24,7 @@ from tidegate.ops.http import JSON, Answer, HttpServer, written
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from tidegate.ops.metrics import Snapshot
+    from tidegate.ops.snapshot import Snapshot
 
 log = structlog.get_logger("tidegate.ops")
 
