@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tidegate.core.batch import Batch
-from tidegate.core.dispatcher import Dispatcher, Schedule
+from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
+from tidegate.core.schedule import Schedule
 from tidegate.types import CLASS_LABELS
 
 CRITICAL, HIGH, NORMAL, BULK = range(4)

@@ -1,4 +1,4 @@
-# Dispatcher: which class is next, and its records made into a batch.
+# Dispatcher: records out of the rings into batches.
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t
@@ -7,17 +7,7 @@ from tidegate.core.batch cimport Batch
 from tidegate.core.delays cimport Delays
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.ring cimport TG_CLASSES, Rings, tg_record
-
-cdef class Schedule:
-    cdef readonly uint32_t quantum            # records a round gives to weight 1
-    cdef int64_t deficit[TG_CLASSES]          # records; slot 0 is not used
-    cdef int64_t floor_owed                   # nineteenths of a record that the others are owed
-    cdef int turn
-    cdef int64_t age_budget_ns[TG_CLASSES]
-
-    cdef int choose(self, int ready, const int64_t *waited_ns) noexcept nogil
-    cdef void charge(self, int klass, uint32_t records, bint contended) noexcept nogil
-    cdef int weight(self, int klass, int64_t waited_ns) noexcept nogil
+from tidegate.core.schedule cimport Schedule
 
 cdef class Dispatcher:
     cdef readonly Rings rings
