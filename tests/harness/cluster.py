@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from confluent_kafka import KafkaException
@@ -17,7 +16,7 @@ from confluent_kafka.admin._metadata import PartitionMetadata
 
 from harness.commits import TOPIC, place_of
 from harness.kafka import PROPERTIES, new_cluster_id
-from harness.node import Node
+from harness.node import Node, Started
 from harness.ports import free_ports
 
 BROKER_SESSION_SECONDS = 2  # a broker that says nothing for so long is fenced, and its partitions get other leaders
@@ -35,7 +34,7 @@ _REPLICATED = {
 }
 
 
-class KafkaCluster:
+class KafkaCluster(Started):
     """Nodes 1 to 3. Use as a context manager; the data goes with it.
 
     Raises KafkaUnavailableError without Java or Maven, RuntimeError with the end of a log where a node does not start.
@@ -143,15 +142,3 @@ class KafkaCluster:
                 logs = "\n".join(f"--- node {n}\n{node.log_tail(8)}" for n, node in self.nodes.items())
                 raise TimeoutError(f"the cluster has not within {timeout} s: {what}\n{logs}")
             time.sleep(0.1)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

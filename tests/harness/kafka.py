@@ -8,10 +8,9 @@ import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from harness.node import JVM_OPTIONS, Node
+from harness.node import JVM_OPTIONS, Node, Started
 from harness.ports import free_ports
 from harness.topics import create_topic
 
@@ -55,7 +54,7 @@ def new_cluster_id() -> str:
     return "T" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode()[1:22]  # no leading "-": not an option
 
 
-class KafkaServer:
+class KafkaServer(Started):
     """One broker on one data directory, on ports that it keeps over restarts.
 
     ``properties`` are added to ``server.properties``; ``jvm_options`` follow the defaults. ``listeners`` are more of
@@ -143,18 +142,6 @@ class KafkaServer:
     def log_tail(self, lines: int = 40) -> str:
         """The end of the broker's log."""
         return self._node.log_tail(lines)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _format(self) -> None:
         self._port, controller = free_ports(2)

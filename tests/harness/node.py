@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Self
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -18,6 +20,30 @@ from harness.leash import leashed
 
 # For a run of minutes the cheap compiler wins.
 JVM_OPTIONS = ("-XX:TieredStopAtLevel=1",)
+
+
+class Started(ABC):
+    """Runs within a ``with`` block, and is closed where it does not even start."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Starts it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends it, however far it came."""
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 class Node:
