@@ -57,15 +57,19 @@ class ModelRule:
         return sum(isinstance(p, str) for p in self.pieces)
 
     def matches(self, value: bytes) -> bool:
-        regex = b""
+        # Every place where what was matched so far can end. A regex may backtrack for minutes.
+        value, ends = fold(value), {0}
         for piece in self.pieces or (AnyRun,):
-            if piece is Any1:
-                regex += rb"[\x00-\xff][\x80-\xbf]*+"
-            elif piece is AnyRun:
-                regex += rb"[\x00-\xff]*"
+            if piece is AnyRun:
+                ends = set(range(min(ends), len(value) + 1))
+            elif piece is Any1:
+                ends = {_character(value, at) for at in ends if at < len(value)}
             else:
-                regex += re.escape(fold(str(piece).encode()))
-        return re.fullmatch(regex, fold(value)) is not None
+                text = fold(str(piece).encode())
+                ends = {at + len(text) for at in ends if value.startswith(text, at)}
+            if not ends:
+                return False
+        return len(value) in ends
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,14 @@ class _Number(str):
 
 def _escape(text: str) -> str:
     return "".join("\\" + c if c in ",:=*?\\ " else c for c in text)
+
+
+def _character(value: bytes, at: int) -> int:
+    """Behind the character at `at`: one byte and those that continue it."""
+    at += 1
+    while at < len(value) and 0x80 <= value[at] <= 0xBF:
+        at += 1
+    return at
 
 
 def fold(value: bytes) -> bytes:
