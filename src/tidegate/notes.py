@@ -47,6 +47,14 @@ class NoteLog:
                     self._log.error("a topic stands still", detail=text)
                 case "reset":
                     self._log.error("position out of range", lost=number, detail=text)
+                case "unreadable":
+                    self._log.error(
+                        "a partition cannot be read further",
+                        code=code,
+                        detail=text,
+                        hint="Nothing behind it is delivered. If its other replicas have it no better: end the group's "
+                        "members, set its offset behind what is damaged, start them again.",
+                    )
                 case "start":
                     getattr(self._log, _LEVELS[min(max(code, 0), len(_LEVELS) - 1)])("start offset", detail=text)
 

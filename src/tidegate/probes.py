@@ -54,11 +54,12 @@ def drain(timeout_seconds: float) -> int:
         ConfigError: the address is wrong, or there is none.
     """
     address = _address("TIDEGATE_ADMIN_ADDRESS", values.ADMIN_ADDRESS)
+    headers = _ADMIN_HEADERS + "".join(f"{name}: {value}\r\n" for name, value in _meant().items())
     deadline = time.monotonic() + timeout_seconds
     report = ""
     while (left := deadline - time.monotonic()) > 0:
         try:
-            status, body = ask(address, "POST", "/drain", min(left, ANSWER_SECONDS), _ADMIN_HEADERS)
+            status, body = ask(address, "POST", "/drain", min(left, ANSWER_SECONDS), headers)
         except TimeoutError:
             continue
         except OSError as error:
@@ -66,6 +67,9 @@ def drain(timeout_seconds: float) -> int:
             print(f"not drained: {ended if report else _silent(address, error)}")
             return 1
         report = body.strip()
+        if status == 409:
+            print(f"not drained: {_written(address)}: {report}; give this one a TIDEGATE_ADMIN_ADDRESS of its own")
+            return 1
         if status not in (200, 202):
             # Not a sidecar, or one of another version.
             print(f"not drained: {_written(address)} answers {status}: {report}")
@@ -137,18 +141,44 @@ def _silent(address: Address, error: OSError) -> str:
     return f"no answer from {_written(address)}: {error.strerror or error}"
 
 
-def _address(variable: str, default: str) -> Address:
-    """What the sidecar beside us listens on: its environment is ours."""
+def who(*, group: str | None, ops_port: int | None) -> dict[str, str]:
+    """Headers that tell the sidecars of one host apart; what is None is left out."""
+    from urllib.parse import quote
+
+    known = {
+        "X-Tidegate-Group": None if group is None else quote(group),
+        "X-Tidegate-Ops-Port": None if ops_port is None else str(ops_port),
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _meant() -> dict[str, str]:
+    """The sidecar beside us, by as much of its environment as is said here."""
+    ops = _listener("TIDEGATE_OPS_ADDRESS", "none")
+    return who(group=_variable("TIDEGATE_GROUP_ID", "") or None, ops_port=ops[1] if ops else None)
+
+
+def _variable(variable: str, default: str) -> str:
+    """A setting of the sidecar beside us: its environment is ours."""
     text = os.environ.get(variable, "")
     if not text and (path := os.environ.get(f"{variable}_FILE")):
         try:
             text = Path(path).read_text().rstrip("\r\n")
         except (OSError, ValueError):
             raise ConfigError(f"{variable}_FILE cannot be read.") from None
+    return text or default
+
+
+def _listener(variable: str, default: str) -> Address | None:
     try:
-        address = values.parse_listener(text or default)
+        return values.parse_listener(_variable(variable, default))
     except ValueError as error:
         raise ConfigError(f"{variable} {error}.") from None
+
+
+def _address(variable: str, default: str) -> Address:
+    """Where the sidecar beside us can be asked."""
+    address = _listener(variable, default)
     if address is None:
         raise ConfigError(f"{variable} is none: there is nobody to ask.")
     if address[1] == 0:

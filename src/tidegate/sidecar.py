@@ -31,6 +31,7 @@ import orjson
 import structlog
 import uvloop
 
+from tidegate import probes
 from tidegate.broker.properties import consumer_properties
 from tidegate.broker.topics import count_lanes, nothing_there
 from tidegate.classification import rule_table
@@ -67,7 +68,8 @@ END_CHECK_SECONDS = 0.05
 WHOLE_ASSIGNMENT_SECONDS = 0.5  # without a change, and there is nothing more to come
 EMPTY_ASSIGNMENT_SECONDS = 5.0
 NOTHING_THERE_SECONDS = 10.0  # without any assignment, and the broker is asked whether there are such topics
-JOIN_SECONDS = 12.0  # beyond the reader's own deadline for leaving the group
+STAND_LOOKS = 1000
+JOIN_SECONDS = 15.0  # beyond the reader's own deadline for leaving the group, and a question of two seconds
 
 
 def run(settings: Settings, *, until_end: bool = False, summary: bool = False) -> int:
@@ -195,7 +197,9 @@ class Sidecar:
             )
         self.admin: AdminServer | None = None
         if admin_socket is not None:
-            self.admin = AdminServer(admin_socket, begin=self._on_drain, drain=self.drain)
+            ops_port = None if settings.ops_listener is None else settings.ops_listener[1]
+            who = probes.who(group=settings.group_id, ops_port=ops_port)
+            self.admin = AdminServer(admin_socket, who=who, begin=self._on_drain, drain=self.drain)
 
     @staticmethod
     def _admin_socket(settings: Settings) -> socket.socket | None:
@@ -268,6 +272,10 @@ class Sidecar:
         if self.ops is not None:
             self.ops.ready = False
         self.reader.stand()
+        for _ in range(STAND_LOOKS):  # its round takes a millisecond, unless it hangs: then nothing comes
+            if self.reader.stands:
+                break
+            await asyncio.sleep(0.001)
         self.drain.begin()
         failure: BaseException | None = delivering.exception() if delivering.done() else None
         if failure is None and ending is not None and ending.done():

@@ -55,6 +55,7 @@ class LaneState(NamedTuple):
         span: unsettled offsets of its fullest partition.
         head_age: age in seconds of the record that a hold keeps waiting, where the lane may carry critical records;
             0: not held, or not known.
+        unreadable: partitions of which nothing more can be read, because the data at their position is damaged.
     """
 
     topic: str
@@ -76,3 +77,4 @@ class LaneState(NamedTuple):
     queued_bytes: int = 0
     span: int = 0
     head_age: float = 0.0
+    unreadable: int = 0

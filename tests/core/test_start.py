@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from itertools import count
@@ -117,6 +118,25 @@ def test_latest_is_committed_before_anything_arrives(kafka: str) -> None:
     produce(kafka, topic, numbers(5, 30), 0)
     with Member([(quick(kafka, group), [topic])], start="latest") as member:
         member.deliver_count(5)
+
+
+def test_a_thread_that_cannot_be_started_is_tried_again(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod may have so many threads and no more; without the group's offsets nothing begins."""
+    topic, group = fresh(kafka)
+    produce(kafka, topic, numbers(30), 0)
+    refused, start = [], threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "tidegate-offsets" and len(refused) < 3:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with Member([(quick(kafka, group), [topic])]) as member:
+        member.deliver_count(30)
+        assert len(refused) == 3
+        assert any("no thread can be started" in note[3] for note in member.notes())
 
 
 def test_commits_have_no_metadata(kafka: str) -> None:

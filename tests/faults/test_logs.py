@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+import struct
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from faults.flow import require_conserved
 from faults.rows import Matrix
 from harness.checker import Record, judge
-from harness.fixtures import Scenes
+from harness.fixtures import Scenes, real_broker, require_java
+from harness.kafka import KafkaServer
 from harness.parallel import side_by_side
 from harness.produce import send, shop_events
 from harness.scene import Broker, Scene, event_class
 from harness.sidecar import Sidecar
 from harness.topics import add_partitions, delete_group, delete_records, recreate_topic
+from harness.watched import WatchedScene, WatchedScenes
 
 TEST = "test_logs.py::test_logs_and_offsets_that_change"
 END_SECONDS = 12
@@ -167,6 +171,79 @@ def forgotten(scene: Scene, matrix: Matrix) -> Callable[[], None]:
         )
 
     return job
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A byte of a record batch on a broker's disk that is not what it was."""
+
+    path: Path
+    at: int
+    first_offset: int  # of the batch
+
+    @classmethod
+    def done(cls, server: KafkaServer, topic: str, partition: int, number: int) -> Damage:
+        """Damages the last record of the partition's batch ``number`` (record batch format v2: offset, length, …)."""
+        (path,) = server.data_dir.rglob(f"{topic}-{partition}/*.log")
+        data, at = path.read_bytes(), 0
+        for _ in range(number):
+            at += 12 + struct.unpack_from(">qi", data, at)[1]
+        first, length = struct.unpack_from(">qi", data, at)
+        damage = cls(path, at + 12 + length - 5, first)
+        damage.turn()
+        return damage
+
+    def turn(self) -> None:
+        """Turns the byte over, or back."""
+        with self.path.open("r+b") as file:
+            file.seek(self.at)
+            (byte,) = file.read(1)
+            file.seek(self.at)
+            file.write(bytes([byte ^ 0x55]))
+
+
+def damaged(server: KafkaServer, scene: WatchedScene, matrix: Matrix) -> Callable[[], None]:
+    """A batch cannot be read; its partition stands, the others flow. Later the batch is whole again."""
+
+    def job() -> None:
+        for _ in range(6):
+            scene.produce(100)
+        records = scene.read()[0]
+        damage = Damage.done(server, scene.topic, 0, 3)
+        behind = [r for r in records if r.partition[1] == 0 and r.offset >= damage.first_offset]
+        sidecar = begin(scene, "damaged")
+        scene.wait_events(sidecar, len(records) - len(behind))
+        sidecar.wait_log("a partition cannot be read further")
+        unreadable = f'tidegate_lane_unreadable_partitions{{topic="{scene.topic}"}}'
+        sidecar.wait_until(lambda: scene.watches[-1].metrics.get(unreadable) == 1, 10, "it shows")
+        more = sum(event.partition != 0 for event in scene.produce(100))
+        time.sleep(4)  # asked for again meanwhile, and read on elsewhere
+        assert scene.app.stats()["distinct"] == len(records) - len(behind) + more
+        assert scene.committed()[scene.topic, 0] == damage.first_offset
+        damage.turn()
+        seconds = settle(scene, sidecar)
+        matrix.add(
+            "test_logs.py::test_data_that_is_damaged",
+            f"a record batch is damaged on the broker's disk, later whole again ({scene.protocol} protocol)",
+            "nothing behind it is delivered or committed, which shows; the other partitions flow; nothing twice",
+            scene.judge(classes=event_class),
+            seconds=seconds,
+            timed="until all of it was settled; asked for again up to every 32 s",
+        )
+
+    return job
+
+
+def test_data_that_is_damaged(scenes: WatchedScenes, matrix: Matrix) -> None:
+    require_java()
+    with KafkaServer() as server:
+        broker = real_broker(server.bootstrap_servers)
+        side_by_side(
+            [
+                (protocol, damaged(server, scenes(broker, protocol=protocol, name=f"damaged-{protocol}"), matrix))
+                for protocol in ("classic", "range", "consumer")
+            ]
+        )
 
 
 def test_logs_and_offsets_that_change(kafka_broker: Broker, scenes: Scenes, matrix: Matrix) -> None:

@@ -13,8 +13,12 @@ from tidegate.ops.admin import HEADER, AdminServer
 from tidegate.ops.drain import Drain
 from tidegate.ops.guard import Limits
 from tidegate.ops.http import listen
+from tidegate.probes import who
 
 GOOD = {"Host": "localhost", HEADER: "drain", "Content-Type": "application/json", "Content-Length": "0"}
+
+
+WHO = who(group="shop", ops_port=9400)
 
 
 class Admin:
@@ -24,7 +28,9 @@ class Admin:
         self.begun = 0
         self.drain = Drain(lambda: {0: (1, 10, 2)})
         limits = Limits(connections=4, head_seconds=0.5)
-        self.server = AdminServer(listen(("127.0.0.1", 0), "admin"), begin=self._begin, drain=self.drain, limits=limits)
+        self.server = AdminServer(
+            listen(("127.0.0.1", 0), "admin"), who=WHO, begin=self._begin, drain=self.drain, limits=limits
+        )
 
     def _begin(self) -> None:
         self.begun += 1
@@ -88,6 +94,16 @@ async def test_anything_else_is_refused(
 ) -> None:
     assert (await admin.ask(request_line, **change))[0] == status
     assert admin.begun == 0
+
+
+async def test_a_sidecar_of_the_same_host_is_not_taken_for_another(admin: Admin) -> None:
+    assert (await admin.ask(X_Tidegate_Group="shop", X_Tidegate_Ops_Port="9400"))[0] == 202
+    assert (await admin.ask(X_Tidegate_Group="shop"))[0] == 202
+    for other in ({"X_Tidegate_Ops_Port": "9410"}, {"X_Tidegate_Group": "stock", "X_Tidegate_Ops_Port": "9400"}):
+        status, body = await admin.ask(**other)
+        assert status == 409
+        assert "another sidecar is here" in body
+    assert admin.begun == 2
 
 
 async def test_a_host_in_the_request_line_is_no_way_around(admin: Admin) -> None:

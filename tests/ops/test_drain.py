@@ -22,7 +22,7 @@ from tidegate.broker.embedded import EmbeddedBroker
 
 from .conftest import Ops, ops_of
 
-OFFSET_COMMIT, NOT_COORDINATOR = 8, 16  # Kafka's numbers of the request and of the error
+OFFSET_COMMIT, COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR = 8, 14, 16  # Kafka's numbers of request and errors
 
 
 class Pod:
@@ -40,7 +40,7 @@ class Pod:
         self.ops: Ops = ops_of(self.sidecar)
         self.sidecar.wait_log("admin endpoint is there")
 
-    def command(self, *arguments: str) -> tuple[int, str]:
+    def command(self, *arguments: str, **more: str) -> tuple[int, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")}
         done = subprocess.run(
             [sys.executable, "-m", "tidegate", *arguments],
@@ -52,7 +52,8 @@ class Pod:
             | {
                 "TIDEGATE_OPS_ADDRESS": f"0.0.0.0:{self.ports[0]}",
                 "TIDEGATE_ADMIN_ADDRESS": f"127.0.0.1:{self.ports[1]}",
-            },
+            }
+            | more,
         )
         assert done.stderr == "", done.stderr
         assert done.stdout.count("\n") == 1, done.stdout
@@ -166,9 +167,23 @@ def test_offsets_that_kafka_does_not_take(scenes: Scenes) -> None:
         assert code == 1
         assert "Kafka did not take the last offsets" in words
         status, report = pod.drained()
-        assert (status, report["state"]) == (503, "uncommitted")
-        assert pod.command("health", "drained") == (1, f"not drained: {words}")
+        assert (status, report["state"]) == (200, "uncommitted")  # the app need not wait: there is nothing to come
+        assert pod.command("health", "drained") == (0, words)
         pod.sidecar.stop(5)
+
+
+def test_a_last_commit_is_tried_until_the_coordinator_is_there(scenes: Scenes) -> None:
+    """A coordinator that still loads its offsets says so for seconds; librdkafka asks it three times."""
+    with EmbeddedBroker() as embedded:
+        scene = scenes(embedded_broker(embedded))
+        scene.produce(100)
+        pod = Pod(scene, kafka_auto_commit_interval_ms=60_000)
+        scene.wait_events(pod.sidecar, 100)
+        embedded.push_errors(OFFSET_COMMIT, *[COORDINATOR_LOAD_IN_PROGRESS] * 12)
+        code, words = pod.command("drain")
+        assert (code, words.partition(" in ")[0]) == (0, "drained"), words
+        pod.sidecar.stop(5)
+        scene.judge(duplicates=0, classes=event_class)
 
 
 def test_a_stalled_process_is_not_live(scene: Scene) -> None:
@@ -191,6 +206,18 @@ def test_nobody_there(scene: Scene) -> None:
     assert (code, words) == (1, f"not drained: no answer from 127.0.0.1:{pod.ports[1]}: Connection refused")
     code, words = pod.command("health", "ready")
     assert (code, words) == (1, f"not ready: no answer from 127.0.0.1:{pod.ports[0]}: Connection refused")
+
+
+def test_a_drain_does_not_reach_another_sidecar(scene: Scene) -> None:
+    """The admin port is its neighbour's: a preStop must not end that one, and must not call its own drained."""
+    pod = Pod(scene)
+    code, words = pod.command("drain", TIDEGATE_OPS_ADDRESS="0.0.0.0:1")
+    assert code == 1
+    assert words.startswith(f"not drained: 127.0.0.1:{pod.ports[1]}: another sidecar is here")
+    assert words.endswith("give this one a TIDEGATE_ADMIN_ADDRESS of its own")
+    assert pod.command("drain", TIDEGATE_GROUP_ID="another")[0] == 1
+    assert pod.drained()[1]["state"] == "reading"
+    assert pod.command("drain", TIDEGATE_GROUP_ID=scene.group)[0] == 0
 
 
 def test_two_sidecars_on_one_host(scene: Scene) -> None:

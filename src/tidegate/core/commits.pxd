@@ -17,4 +17,5 @@ cdef class Commits(Client):
     cdef void _begin_end(self, int64_t now_ns) noexcept nogil
     cdef void _end(self, int64_t now_ns) noexcept nogil
     cdef bint _try_again(self, int32_t err, int64_t now_ns) noexcept nogil
+    cdef void _hurry(self, int64_t now_ns) noexcept nogil
     cdef void _close(self) noexcept nogil

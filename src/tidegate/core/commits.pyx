@@ -9,17 +9,25 @@ from tidegate.core.lanes cimport tg_lane
 from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_LIVE, tg_slot
 from tidegate.core.mailbox cimport NOTE_ERROR
 from tidegate.core.rdkafka cimport (
+    TG_RK_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+    TG_RK_ERR_COORDINATOR_NOT_AVAILABLE,
     TG_RK_ERR_ILLEGAL_GENERATION,
+    TG_RK_ERR_NOT_COORDINATOR,
     TG_RK_ERR_OK,
     TG_RK_ERR_REBALANCE_IN_PROGRESS,
+    TG_RK_ERR_REQUEST_TIMED_OUT,
     TG_RK_ERR_STALE_MEMBER_EPOCH,
+    TG_RK_ERR_TIMED_OUT,
+    TG_RK_ERR_TRANSPORT,
+    TG_RK_ERR_WAIT_COORD,
     rd_kafka_error_t,
     rd_kafka_topic_partition_list_t,
 )
 
 cdef enum:
-    LAST_COMMIT_NS = 4000000000  # a rebalance that is under way at the end is waited for so long: a heartbeat and more
+    LAST_COMMIT_NS = 4000000000  # a rebalance or a fail-over at the end is waited for so long: a heartbeat and more
     COMMIT_AGAIN_NS = 50000000
+    NOBODY_NS = 1000000000       # without any broker: a connection that was reset is there again before
 
 
 cdef class Commits(Client):
@@ -107,12 +115,21 @@ cdef class Commits(Client):
 
     cdef bint _try_again(self, int32_t err, int64_t now_ns) noexcept nogil:
         """What became of the last commit: whether it is worth another try. If not, the handle closes."""
-        if err in (TG_RK_ERR_ILLEGAL_GENERATION, TG_RK_ERR_REBALANCE_IN_PROGRESS, TG_RK_ERR_STALE_MEMBER_EPOCH):
+        # The group is changing; the coordinator is; the connection was cut.
+        if err in (TG_RK_ERR_ILLEGAL_GENERATION, TG_RK_ERR_REBALANCE_IN_PROGRESS, TG_RK_ERR_STALE_MEMBER_EPOCH,
+                   TG_RK_ERR_COORDINATOR_LOAD_IN_PROGRESS, TG_RK_ERR_COORDINATOR_NOT_AVAILABLE,
+                   TG_RK_ERR_NOT_COORDINATOR, TG_RK_ERR_REQUEST_TIMED_OUT,
+                   TG_RK_ERR_TIMED_OUT, TG_RK_ERR_TRANSPORT, TG_RK_ERR_WAIT_COORD):
             if now_ns + COMMIT_AGAIN_NS < self.last_commit_until_ns:
                 self.last_commit_ns = now_ns + COMMIT_AGAIN_NS
                 return True
         self._close()
         return False
+
+    cdef void _hurry(self, int64_t now_ns) noexcept nogil:
+        """No broker is there: the last commit is tried for a moment only."""
+        if self.last_commit_until_ns:
+            self.last_commit_until_ns = min(self.last_commit_until_ns, now_ns + NOBODY_NS)
 
     cdef void _close(self) noexcept nogil:
         cdef rd_kafka_error_t *error

@@ -127,8 +127,8 @@ cdef class Handle(Commits):
                 self.failed = True
             else:
                 self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
-                if self.rk.event_error(event) == TG_RK_ERR_ALL_BROKERS_DOWN and self.last_commit_until_ns:
-                    self._close()  # nobody is there to take the last commit
+                if self.rk.event_error(event) == TG_RK_ERR_ALL_BROKERS_DOWN:
+                    self._hurry(now_ns)
         elif kind == TG_RK_EVENT_OFFSET_COMMIT:
             self._answered(event)
             err = self.rk.event_error(event)
@@ -166,7 +166,7 @@ cdef class Handle(Commits):
             if self.assigning is not NULL:
                 self.rk.topic_partition_list_destroy(self.assigning)
             self.assigning = self.rk.topic_partition_list_copy(list)
-            self.asked, self.assign_after_ns = False, 0
+            self.asked, self.assign_after_ns, self.start.asked_ns = False, 0, 0
             tg_store_i64(&self.awaiting_ns, 0)
             if self.last_commit_until_ns:
                 self._decline()
@@ -198,7 +198,7 @@ cdef class Handle(Commits):
         cdef rd_kafka_topic_partition_list_t *list = self.assigning
         if not self.asked:
             self.asked = True
-            self.start.ask(list)
+            self.start.ask(list, now_ns)
         if not self.start.ready(now_ns):
             return
         if not self.start.resolve(list, now_ns):
@@ -271,15 +271,19 @@ cdef class Handle(Commits):
         self.changed_ns = now_ns
 
     cdef void _repair(self, int64_t now_ns) noexcept nogil:
-        """Partitions whose position was out of range, or whose log was replaced, start again at what Kafka has."""
+        """Partitions whose position was out of range, or whose log was replaced, start again at what Kafka has; those
+        that could not be read further, at their position."""
         cdef rd_kafka_topic_partition_list_t *list
         cdef tg_lane *lane
         cdef tg_slot *slot
+        cdef bint due
         cdef int i, p
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
-            if lane.handle != self.number or (lane.resets == 0 and not lane.replaced):
+            due = lane.mend_after_ns != 0 and now_ns >= lane.mend_after_ns
+            if lane.handle != self.number or (lane.resets == 0 and not lane.replaced and not due):
                 continue
+            lane.mend_after_ns = 0
             list = self.rk.topic_partition_list_new(4)
             for p in range(lane.slot_room):
                 slot = lane.slots[p]
@@ -288,6 +292,12 @@ cdef class Handle(Commits):
                 if slot.log != lane.log_number:
                     if not self._replace(lane, slot):
                         continue
+                elif slot.unreadable:
+                    if now_ns < slot.mend_after_ns:
+                        if lane.mend_after_ns == 0 or slot.mend_after_ns < lane.mend_after_ns:
+                            lane.mend_after_ns = slot.mend_after_ns
+                        continue
+                    slot.unreadable = 0
                 elif slot.resetting == 2 or (slot.reset_from >= 0 and slot.resetting == 0):
                     slot.resetting = 1 if slot.reset_from >= 0 else 0
                 else:

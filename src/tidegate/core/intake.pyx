@@ -13,11 +13,17 @@ from tidegate.core.atomic cimport tg_store_i32, tg_store_i64
 from tidegate.core.csrc cimport TG_SCAN_EMPTY, TG_SCAN_HAS_BOM, TG_SCAN_HAS_NEWLINE, TG_SCAN_OK
 from tidegate.core.lanes cimport TG_CARRY, TG_HALTED, TG_HELD_RING, TG_HELD_SPAN
 from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, Ledger, tg_lane_counts
-from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_HALTED, NOTE_RESET
+from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_HALTED, NOTE_RESET, NOTE_UNREADABLE, TG_NOTE_TEXT
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_AUTO_OFFSET_RESET,
+    TG_RK_ERR_BAD_COMPRESSION,
+    TG_RK_ERR_BAD_MSG,
+    TG_RK_ERR_INVALID_MSG,
+    TG_RK_ERR_NOT_IMPLEMENTED,
     TG_RK_ERR_OK,
     TG_RK_ERR_PARTITION_EOF,
+    TG_RK_ERR_UNDERFLOW,
+    TG_RK_ERR_UNSUPPORTED_FEATURE,
     rd_kafka_headers_t,
 )
 from tidegate.core.ring cimport (
@@ -58,7 +64,7 @@ cdef class Intake(Lanes):
 
     # --- while it is held -------------------------------------------------------------------------
 
-    cdef void look(self, tg_lane *lane) noexcept nogil:
+    cdef void look(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
         """Notes how long ago the record was written that a hold keeps waiting.
 
         Where the control held a lane there may be none in hand: a lane that may carry critical records takes one, so
@@ -77,7 +83,7 @@ cdef class Intake(Lanes):
                 if head.err == 0:
                     head_ms = self.rk.message_timestamp(head, NULL)
                     break
-                self._trouble(lane, head)
+                self._trouble(lane, head, now_ns)
                 self.rk.message_destroy(head)
                 lane.carry_at += 1
         tg_store_i64(&lane.head_ms, head_ms)
@@ -153,14 +159,17 @@ cdef class Intake(Lanes):
         cdef uint32_t two[2]
         cdef char words[200]
         if message.err:
-            self._trouble(lane, message)
+            self._trouble(lane, message, now_ns)
             return True
         if message.partition < lane.slot_room:
             slot = lane.slots[message.partition]
         if slot is NULL or slot.state != TG_SLOT_LIVE:
             self.stale += 1
             return True
-        if message.offset < slot.next or slot.reset_from >= 0:
+        if message.offset < slot.next or slot.reset_from >= 0 or slot.unreadable:
+            if slot.unreadable:
+                self.stale += 1  # it lies behind what could not be read, and comes again after that
+                return True
             if not self._rewound(lane, &slot, message.offset):
                 return True
         if not self.ledger.skip_to(slot, message.offset, &gap):
@@ -309,11 +318,13 @@ cdef class Intake(Lanes):
         block_bytes[0] = bytes
         return n
 
-    cdef void _trouble(self, tg_lane *lane, rd_kafka_message_t *message) noexcept nogil:
+    cdef void _trouble(self, tg_lane *lane, rd_kafka_message_t *message, int64_t now_ns) noexcept nogil:
         """Events that librdkafka puts among the messages."""
         cdef tg_slot *slot = NULL
         if 0 <= message.partition < lane.slot_room:
             slot = lane.slots[message.partition]
+        if slot is not NULL and slot.unreadable:
+            return  # librdkafka is somewhere behind, or takes damaged bytes for offsets
         if message.err == TG_RK_ERR_PARTITION_EOF:
             if slot is not NULL and slot.state == TG_SLOT_LIVE:
                 if slot.reset_from >= 0 and not self._rewound(lane, &slot, message.offset):
@@ -334,5 +345,28 @@ cdef class Intake(Lanes):
                 # 0 where no position is known yet. A second reset before the first record asks for another repair.
                 slot.reset_from = slot.next if slot.next >= 0 else 0
                 slot.resetting = 0
+        elif slot is not NULL and slot.state == TG_SLOT_LIVE and message.err in (
+                TG_RK_ERR_INVALID_MSG, TG_RK_ERR_BAD_MSG, TG_RK_ERR_BAD_COMPRESSION, TG_RK_ERR_NOT_IMPLEMENTED,
+                TG_RK_ERR_UNSUPPORTED_FEATURE, TG_RK_ERR_UNDERFLOW):
+            self._stuck(lane, slot, message, now_ns)
         else:
             self.mailbox.put(NOTE_ERROR, message.err, message.partition, self.rk.message_errstr(message))
+
+    cdef void _stuck(self, tg_lane *lane, tg_slot *slot, rd_kafka_message_t *message, int64_t now_ns) noexcept nogil:
+        """Data at the position that librdkafka cannot read: a checksum, a compression, a format.
+
+        It goes on behind it, or at an offset made of the damaged bytes, and to follow would be to lose what lies
+        between without a word. So nothing more is taken of this partition; `Handle._repair` has it fetched again at
+        its position, for the damage may have been the network's, or another replica may be whole."""
+        cdef int64_t wait_ns
+        cdef char words[TG_NOTE_TEXT]
+        tg_store_i32(&slot.tries, slot.tries + 1 if slot.stuck_at == slot.next else 1)
+        tg_store_i64(&slot.stuck_at, slot.next)
+        wait_ns = <int64_t>TG_MEND_NS << min(slot.tries - 1, <int>TG_MEND_DOUBLINGS)
+        slot.unreadable, slot.mend_after_ns = 1, now_ns + wait_ns
+        if lane.mend_after_ns == 0 or slot.mend_after_ns < lane.mend_after_ns:
+            lane.mend_after_ns = slot.mend_after_ns
+        snprintf(words, sizeof(words), b"%s/%d at offset %lld: %.120s; asked for again in %lld s",
+                 self.ledger.lanes[lane.number].topic, slot.partition, <long long>slot.next,
+                 self.rk.message_errstr(message), <long long>(wait_ns // 1000000000))
+        self.mailbox.put(NOTE_UNREADABLE, message.err, slot.next, words)

@@ -49,6 +49,7 @@ cdef struct tg_lane:
     int64_t mean_bytes           # of the last messages
     int64_t head_ms              # timestamp of the message that a hold keeps waiting; -1: none, or not known
     uint32_t resets              # slots whose position was out of range
+    int64_t mend_after_ns        # when a slot that could not be read is next to be tried again; 0: there is none
     uint32_t carry_at
     uint32_t carry_len
     uint32_t carry_max           # messages to take next
@@ -57,6 +58,7 @@ cdef struct tg_lane:
     bint met                     # the group has begun to read the topic (start.pyx)
     int64_t unmet_until_ns       # so long the answer counts that it had not, when this process began
     int64_t log[2]               # the topic's id; 0, 0: not known
+    int64_t gone[2]              # and the one before it
     int32_t log_number           # how often another log took the topic's name
     bint replaced                # there may be slots of an earlier log
     int64_t void_until_ns        # and offsets of it among the group's: members notice at different times

@@ -183,7 +183,7 @@ cdef class Lanes:
         cdef int64_t head_ms, queued, wall_ms = <int64_t>(time.time() * 1000)
         cdef double current
         cdef tg_lane *lane
-        spans = self.ledger.spans()
+        spans, unreadable = self.ledger.by_lane()
         lanes = []
         for i in range(self.lane_count):
             lane = self.lanes[i]
@@ -208,6 +208,7 @@ cdef class Lanes:
                 queued * (lane.mean_bytes + TG_QUEUED_BYTES),
                 spans[lane.number],
                 max(0, wall_ms - head_ms) / 1e3 if reason and head_ms >= 0 else 0.0,
+                unreadable[lane.number],
             ))
         return lanes
 

@@ -51,6 +51,10 @@ cdef struct tg_slot:
     int32_t log             # lane.log_number at its beginning: records of an earlier log are not this one's
     int64_t begin           # where it was told to begin, an offset or a logical one
     int64_t reset_from      # position lost by an offset reset, to count what retention took; -1: none
+    int32_t unreadable      # 1: what lies at `next` could not be read; nothing behind it is taken
+    int32_t tries           # how often it could not, at `stuck_at`; 0: never
+    int64_t stuck_at
+    int64_t mend_after_ns   # when it is asked for again
     uint64_t read
     uint64_t _line[8]
     # event loop's
@@ -72,7 +76,7 @@ cdef struct tg_lane_counts:
 
 cdef class Ledger:
     cdef tg_slot **slots
-    cdef uint32_t _used                  # slots ever made
+    cdef int32_t _used                   # slots ever made
     cdef uint32_t *_free
     cdef uint32_t _free_len
     cdef tg_lane_counts **lanes

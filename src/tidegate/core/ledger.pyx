@@ -4,7 +4,7 @@ Acknowledgements come in any order; the offset that may be committed is the cont
 that are settled already stand in a circular bitmap of `span` bits, made at the first acknowledgement out of order.
 """
 
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 cdef extern from *:
@@ -73,12 +73,12 @@ cdef class Ledger:
         else:
             if self._used == TG_MAX_SLOTS:
                 return NULL
-            slot = <tg_slot *>malloc(sizeof(tg_slot))
+            slot = <tg_slot *>calloc(1, sizeof(tg_slot))
             if slot is NULL:
                 return NULL
             kept, number = NULL, self._used
             self.slots[number] = slot
-            self._used += 1
+            tg_store_i32(&self._used, <int32_t>number + 1)  # free as yet, but the event loop looks at all of them
         memset(slot, 0, sizeof(tg_slot))
         if kept is not NULL:
             memset(kept, 0, self.span // 8)
@@ -266,28 +266,31 @@ cdef class Ledger:
         cdef uint32_t i
         cdef tg_slot *slot
         found = []
-        for i in range(self._used):
+        for i in range(tg_load_i32(&self._used)):
             slot = self.slots[i]
             if tg_load_i32(&slot.state) == TG_SLOT_LIVE:
                 found.append((self._lane_names[slot.lane], slot.partition, tg_load_i64(&slot.next),
                               tg_load_i64(&slot.frontier), slot.target, slot.stored))
         return found
 
-    def spans(self) -> list:
-        """For each lane: unsettled offsets of its fullest partition."""
-        cdef uint32_t i
+    def by_lane(self) -> tuple:
+        """Two lists, for each lane: unsettled offsets of its fullest partition; partitions that cannot be read further.
+        """
+        cdef int32_t i
         cdef tg_slot *slot
         cdef int64_t frontier, wide
-        cdef list widest = [0] * self.lane_count
-        for i in range(self._used):
+        cdef list widest = [0] * self.lane_count, unreadable = [0] * self.lane_count
+        for i in range(tg_load_i32(&self._used)):
             slot = self.slots[i]
             if tg_load_i32(&slot.state) != TG_SLOT_LIVE:
                 continue
+            if tg_load_i32(&slot.tries) and tg_load_i64(&slot.stuck_at) == tg_load_i64(&slot.next):
+                unreadable[slot.lane] += 1
             frontier = tg_load_i64(&slot.frontier)
             wide = tg_load_i64(&slot.next) - frontier
             if frontier >= 0 and wide > <int64_t>widest[slot.lane]:
                 widest[slot.lane] = wide
-        return widest
+        return widest, unreadable
 
     def times(self) -> tuple:
         """Monotonic nanoseconds of the first read and the last settlement; 0 where there was none."""

@@ -14,6 +14,7 @@ from tidegate.core.rdkafka cimport (
 
 cdef enum:
     TG_NO_OFFSET = -1001         # not known, or not there
+    ENOUGH_NS = 1500000000       # an assignment waits so long for lows and ends, where the group's offset is known
 
 cdef void free_list(const tg_rdkafka *rk, rd_kafka_topic_partition_list_t **list) noexcept nogil
 
@@ -31,6 +32,7 @@ cdef class Questions:
     cdef bint undescribed                # and its topics
     cdef bint mute                       # the last question for topics was not answered
     cdef int64_t ready_ns
+    cdef int64_t asked_ns                # since when the assignment waits; 0: none does
     cdef int32_t commits_err             # 0: they are known
     # By the partitions of the assignment, each at its index; offset below 0: not known.
     cdef rd_kafka_topic_partition_list_t *lows      # owns: first offset that Kafka still has
@@ -45,9 +47,10 @@ cdef class Questions:
     cdef int32_t lent_err                # its answer
     cdef int32_t back                    # 1: it is there
     cdef object thread
+    cdef int64_t send_after_ns           # a thread could not be started: not again before
 
     cdef void attach(self, rd_kafka_t *client, int wake_fd, rd_kafka_topic_partition_list_t *topics) noexcept nogil
-    cdef void ask(self, rd_kafka_topic_partition_list_t *list) noexcept nogil
+    cdef void ask(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil
     cdef bint ready(self, int64_t now_ns) noexcept nogil
     cdef void look(self) noexcept nogil
     cdef void serve(self, int64_t now_ns) noexcept nogil

@@ -14,6 +14,8 @@ from libc.string cimport strcmp
 from posix.unistd cimport write
 
 from tidegate.core.atomic cimport tg_load_i32, tg_store_i32
+from tidegate.core.client cimport RETRY_NS
+from tidegate.core.mailbox cimport NOTE_ERROR
 from tidegate.core.rdkafka cimport (
     TG_RK_ADMIN_DESCRIBETOPICS,
     TG_RK_ADMIN_LISTOFFSETS,
@@ -100,10 +102,12 @@ cdef class Questions:
 
     # --- questions --------------------------------------------------------------------------------
 
-    cdef void ask(self, rd_kafka_topic_partition_list_t *list) noexcept nogil:
+    cdef void ask(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil:
         """Asks for lows, highs, ends, commits and topics; see `ready`."""
         cdef int i
         self.drop()
+        if self.asked_ns == 0:
+            self.asked_ns = now_ns
         for i in range(list.cnt):
             self.intake.lane_of(self.handle, list.elems[i].topic)
         self.lows = self._list_offsets(list, ASKED_LOWS, TG_RK_OFFSET_BEGINNING, TG_RK_READ_UNCOMMITTED)
@@ -119,7 +123,8 @@ cdef class Questions:
 
     cdef bint ready(self, int64_t now_ns) noexcept nogil:
         """Whether the answers are there, or will not come in time."""
-        if self.waiting:
+        # Where the group's offset is known, the rest is worth this much of a stand-still of the whole handle.
+        if self.waiting and (self.commits is NULL or now_ns < self.asked_ns + ENOUGH_NS):
             return False
         if not self.undescribed or self.mute:
             return True
@@ -224,8 +229,14 @@ cdef class Questions:
         self.lent, self.lent_tag, self.wanted = self.wanted, self.wanted_tag, NULL
         tg_store_i32(&self.back, 0)
         with gil:
-            self.thread = threading.Thread(target=self._fetch, name="tidegate-offsets", daemon=True)
-            self.thread.start()
+            try:
+                thread = threading.Thread(target=self._fetch, name="tidegate-offsets", daemon=True)
+                thread.start()
+                self.thread = thread
+            except (RuntimeError, MemoryError):  # the pod has as many as it may have; `serve` tries again
+                self.wanted, self.lent = self.lent, NULL
+                self.intake.mailbox.put(NOTE_ERROR, 0, 0, b"no thread can be started to ask for the group's offsets; "
+                                        b"trying again")
 
     def _fetch(self):
         """The thread's: rd_kafka_committed blocks. There is a question without waiting among the admin client's, but
@@ -262,6 +273,9 @@ cdef class Questions:
             self.rk.event_destroy(event)
         if self.lent is not NULL and tg_load_i32(&self.back):
             self._returned(now_ns)
+        elif self.wanted is not NULL and self.lent is NULL and now_ns >= self.send_after_ns:
+            self.send_after_ns = now_ns + RETRY_NS
+            self._send()
 
     cdef void _listed(self, rd_kafka_event_t *event, rd_kafka_topic_partition_list_t *list) noexcept nogil:
         cdef const rd_kafka_ListOffsetsResultInfo_t **found
@@ -332,13 +346,19 @@ cdef class Questions:
             lane = self.intake.lane_of(self.handle, self.rk.TopicDescription_name(found[i]))
             if lane is NULL:
                 continue
+            if log[0] == lane.gone[0] and log[1] == lane.gone[1] and (log[0] or log[1]):
+                continue  # a broker that has not heard of the new log yet: an id never comes back
             if lane.known < 0:
                 lane.known = <int32_t>partitions
-            elif lane.log[0] != log[0] or lane.log[1] != log[1]:
+            elif (lane.log[0] != log[0] or lane.log[1] != log[1]) and (lane.log[0] or lane.log[1]) and (
+                    log[0] or log[1]):  # none: of a broker, or a proxy, that knows no ids
                 lane.replaced = True
                 lane.log_number += 1
                 lane.known, lane.void_until_ns = 0, now_ns + VOID_NS
-            lane.log[0], lane.log[1], lane.partitions = log[0], log[1], <int32_t>partitions
+                lane.gone[0], lane.gone[1] = lane.log[0], lane.log[1]
+            if log[0] or log[1]:
+                lane.log[0], lane.log[1] = log[0], log[1]
+            lane.partitions = <int32_t>partitions
             if first:
                 if topics is NULL:
                     topics = self.rk.topic_partition_list_new(<int>count)

@@ -60,6 +60,8 @@ class Reader:
     def notes(self) -> list[tuple[str, int, int, str]]:
         """``(kind, code, number, text)`` since the last call; kinds as in mailbox.pxd."""
     @property
+    def stands(self) -> bool: ...
+    @property
     def ended(self) -> bool:
         """The thread has ended."""
     @property

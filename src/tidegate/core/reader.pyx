@@ -79,6 +79,7 @@ cdef class Reader:
     cdef int32_t _armed         # the event loop wants to be told of new records
     cdef int32_t _room_wanted   # a lane is held: the dispatcher tells when it made room
     cdef int32_t _phase
+    cdef int32_t _stands        # the round that was under way when it was told to stand is over
     cdef int32_t _done
     cdef bint _failed
     cdef bint _close_timed_out
@@ -138,6 +139,8 @@ cdef class Reader:
             now_ns = clock_ns()
             tg_store_i64(&self._beat_ns, now_ns)
             phase = tg_load_i32(&self._phase)
+            if phase != READING and not self._stands:
+                tg_store_i32(&self._stands, 1)
             if phase == CLOSING:
                 if close_by_ns == 0:
                     close_by_ns = now_ns + CLOSE_NS
@@ -170,6 +173,7 @@ cdef class Reader:
                 self._first.sweep()
                 if self._two:
                     self._second.sweep()
+            self.mailbox.flush()
             if self.mailbox._head != self.mailbox._tail:
                 self._signal(self._notify_fd)
             if worked == 0:
@@ -220,7 +224,7 @@ cdef class Reader:
                     self._first.pause(lane, pause, now_ns)
             if (lane.hold or order or lane.paused) and not self.intake.released(lane, now_ns):
                 held = held or lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN
-                self.intake.look(lane)
+                self.intake.look(lane, now_ns)
                 continue
             if lane.head_ms >= 0:
                 tg_store_i64(&lane.head_ms, -1)
@@ -268,9 +272,14 @@ cdef class Reader:
         dispatcher._watch(self, &self._room_wanted, self._wake_fd)
 
     def stand(self) -> None:
-        """Stops reading. The group is still served and settled offsets are still stored."""
+        """Stops reading. The group is still served and settled offsets are still stored. See `stands`."""
         tg_store_i32(&self._phase, STANDING)
         self._signal(self._wake_fd)
+
+    @property
+    def stands(self) -> bool:
+        """Nothing more will come into the rings."""
+        return tg_load_i32(&self._stands) != 0 or self.ended
 
     def close(self) -> None:
         """Stores the last offsets, leaves the group and ends the thread within eleven seconds. See `join`."""

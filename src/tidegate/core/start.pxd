@@ -9,10 +9,9 @@ from tidegate.core.rdkafka cimport rd_kafka_topic_partition_list_t, rd_kafka_top
 
 cdef class Start(Questions):
     cdef Mailbox mailbox
-    cdef int64_t give_up_ns              # so long offsets that did not come are asked for anew
 
     cdef bint resolve(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil
     cdef int64_t committed(self, const char *topic, int32_t partition) noexcept nogil
-    cdef rd_kafka_topic_partition_t *_missing(self, rd_kafka_topic_partition_list_t *list) noexcept nogil
+    cdef bint _missing(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil
     cdef bint _met(self, tg_lane *lane, const char *topic, int64_t now_ns) noexcept nogil
     cdef void _decide(self, tg_lane *lane, bint met, rd_kafka_topic_partition_t *part, int at) noexcept nogil

@@ -22,11 +22,11 @@ from libc.string cimport strcmp
 
 from tidegate.core.ledger cimport tg_lane_counts
 from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_RESET, NOTE_START, TG_NOTE_TEXT
-from tidegate.core.questions cimport TG_NO_OFFSET
+from tidegate.core.questions cimport ENOUGH_NS, TG_NO_OFFSET
 from tidegate.core.rdkafka cimport TG_RK_OFFSET_BEGINNING, TG_RK_OFFSET_END
 
 cdef enum:
-    ANSWER_NS = 4000000000       # an assignment waits so long for lows and ends
+    ANSWER_NS = 4000000000       # so long for lows and ends where the group has no offset: they decide the start
     LEVEL_WARNING = 4            # syslog
     LEVEL_INFO = 6
 
@@ -40,26 +40,18 @@ cdef class Start(Questions):
 
     cdef bint resolve(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil:
         """Makes the offsets of the list explicit, once `ready`. False: not all is known, ask again a little later."""
-        cdef rd_kafka_topic_partition_t *missing
         cdef tg_lane *lane = NULL
         cdef bint met = False
-        cdef char words[TG_NOTE_TEXT]
         cdef int i
         if list.cnt == 0:
             return True
         if self.commits_err:
+            self.asked_ns = 0  # the other answers may need as long, once there is somebody to give this one
             self.mailbox.put(NOTE_ERROR, self.commits_err, 0, b"committed offsets are not available yet; trying again")
             return False
-        missing = self._missing(list)
-        if missing is not NULL:
-            if self.give_up_ns == 0:
-                self.give_up_ns = now_ns + ANSWER_NS
-            snprintf(words, sizeof(words), b"%s/%d: where its log begins and ends is not known yet; %s", missing.topic,
-                     missing.partition, b"trying again" if now_ns < self.give_up_ns else b"beginning without")
-            self.mailbox.put(NOTE_ERROR, 0, 0, words)
-            if now_ns < self.give_up_ns:
-                return False
-        self.give_up_ns = 0
+        if self._missing(list, now_ns):
+            return False
+        self.asked_ns = 0
         for i in range(list.cnt):
             if i == 0 or strcmp(list.elems[i].topic, list.elems[i - 1].topic) != 0:
                 lane = self.intake.lane_of(self.handle, list.elems[i].topic)
@@ -73,14 +65,26 @@ cdef class Start(Questions):
                 lane.met = True
         return True
 
-    cdef rd_kafka_topic_partition_t *_missing(self, rd_kafka_topic_partition_list_t *list) noexcept nogil:
-        """A partition whose log was asked about in vain; NULL: none."""
+    cdef bint _missing(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil:
+        """Whether a partition whose log was asked about in vain is to be asked about again."""
+        cdef rd_kafka_topic_partition_t *part
+        cdef bint again = False, said = False
+        cdef char words[TG_NOTE_TEXT]
         cdef int i
         for i in range(list.cnt):
+            part = &list.elems[i]
             if self.lows.elems[i].offset < 0 or self.highs.elems[i].offset < 0 or (
                     self.ends is not NULL and self.ends.elems[i].offset < 0):
-                return &list.elems[i]
-        return NULL
+                again = now_ns < self.asked_ns + (
+                    ENOUGH_NS if self.committed(part.topic, part.partition) >= 0 else ANSWER_NS)
+                if again or not said:
+                    snprintf(words, sizeof(words), b"%s/%d: where its log begins and ends is not known yet; %s",
+                             part.topic, part.partition, b"trying again" if again else b"beginning without")
+                    self.mailbox.put(NOTE_ERROR, 0, 0, words)
+                    said = True
+                if again:
+                    return True
+        return False
 
     cdef int64_t committed(self, const char *topic, int32_t partition) noexcept nogil:
         """The group's offset as it was found; below 0: none."""

@@ -8,7 +8,7 @@ send without being asked first: JSON, with a header of its own, to a name that i
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
@@ -32,14 +32,25 @@ class AdminServer:
     ``POST /drain`` asks for a drain and tells how far it is, as `/drained` does: 202 until it is over, then 200. Asking
     again changes nothing, so whoever waits asks again.
 
+    Sidecars of one host share its loopback, and the default port is the first one's. A request may say whom it means,
+    by a header of `probes.who`; any other sidecar refuses it with 409.
+
     Args:
         sock: owned from here on.
+        who: this sidecar's headers of `probes.who`.
         begin: asks for the drain; called each time.
     """
 
     def __init__(
-        self, sock: socket.socket, *, begin: Callable[[], None], drain: Drain, limits: Limits | None = None
+        self,
+        sock: socket.socket,
+        *,
+        who: Mapping[str, str],
+        begin: Callable[[], None],
+        drain: Drain,
+        limits: Limits | None = None,
     ) -> None:
+        self._who = who
         self._begin = begin
         self._drain = drain
         self._server = HttpServer(sock, self._answer, limits)
@@ -57,6 +68,9 @@ class AdminServer:
     async def _answer(self, request: web.BaseRequest) -> Answer:
         if (refusal := _refusal(request)) is not None:
             return refusal
+        for name, value in self._who.items():
+            if request.headers.get(name, value) != value:
+                return Answer(409, f"another sidecar is here: {name} {value}\n".encode())
         self._begin()
         return Answer(200 if self._drain.over else 202, self._drain.as_json(), JSON)
 

@@ -236,6 +236,13 @@ TABLE: tuple[Family | Histogram, ...] = (
         " any.",
         _held_lanes,
     ),
+    Family(
+        "tidegate_lane_unreadable_partitions",
+        "gauge",
+        ("topic",),
+        "Partitions of which nothing more can be read: the data at their position is damaged. The log says where.",
+        _by_topic(lambda lane: lane.unreadable),
+    ),
     Family("tidegate_lane_held_seconds_total", "counter", ("topic", "reason"), "Time held so far.", _held_seconds),
     Family(
         "tidegate_lane_holds_total",

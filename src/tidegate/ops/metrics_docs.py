@@ -35,10 +35,10 @@ do. The same sum over scraped series is off by what the reader did meanwhile, us
 * `/livez`: 200 while the reader's thread has begun a round within the last 30 s, 503 otherwise. That it answers at all
   is the event loop's part: a stalled one shows as a time-out. Neither Kafka nor the target nor load can make it fail.
 * `/readyz`: 200 from the start until stopping begins, then 503. Pressure never makes it fail.
-* `/drained`: 200 once reading has stopped, everything read is settled or given up, the offsets are committed and the
-  group is left; 503 before. Either way one JSON object: `state` (`reading`, `draining`, `drained`, or `uncommitted`
-  when Kafka did not take the last offsets), `buffered_records`, `in_flight_records`, `given_up_records`, and `seconds`
-  since reading stopped, or that it took.
+* `/drained`: 200 once it is over: reading has stopped, everything read is settled or given up, the group is left, and
+  the last offsets are committed or Kafka has not taken them; 503 before. Either way one JSON object: `state`
+  (`reading`, `draining`, `drained`, or `uncommitted` when Kafka did not take them), `buffered_records`,
+  `in_flight_records`, `given_up_records`, and `seconds` since reading stopped, or that it took.
 
 GET only; one request per connection. At most 8 KiB of headers within 5 s; at most 64 KiB of body, which nobody looks
 at; at most 32 connections, a further one takes the place of the oldest.

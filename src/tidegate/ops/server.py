@@ -90,7 +90,7 @@ class OpsServer:
             case "/readyz":
                 return Answer(200, b"ready\n") if self.ready else Answer(503, b"stopping\n")
             case "/drained":
-                return Answer(200 if self._drain.done else 503, self._drain.as_json(), JSON)
+                return Answer(200 if self._drain.over else 503, self._drain.as_json(), JSON)
         try:
             return Answer(200, await self._metrics(), CONTENT_TYPE)
         except Exception:
