@@ -23,10 +23,11 @@ def test_shares_and_what_is_spare_add_up(total: int, lanes: int) -> None:
     assert 4 * budget.ring_minimum + budget.rings_shared == budget.rings
     assert min(budget.prefetch, budget.ring_minimum, budget.rings_shared, budget.in_flight) > 0
     queued = budget.queued_kbytes(lanes) * 1024 * lanes
-    assert queued <= budget.prefetch * 0.4 or budget.queued_kbytes(lanes) == 512
+    assert queued <= budget.prefetch * 0.4 or budget.queued_kbytes(lanes) == 32
     messages = budget.queued_messages(lanes)
-    assert 1000 <= messages <= 100_000
-    assert messages * lanes * 340 <= budget.prefetch or messages == 1000
+    assert 100 <= messages <= 100_000
+    assert messages * lanes * 340 <= budget.prefetch or messages == 100
+    assert 16 << 10 <= budget.fetch_bytes(lanes) <= 256 << 10
 
 
 def test_too_little_is_refused() -> None:

@@ -33,7 +33,7 @@ import uvloop
 
 from tidegate import probes
 from tidegate.broker.properties import consumer_properties
-from tidegate.broker.topics import count_lanes, nothing_there
+from tidegate.broker.topics import count_lanes, crowded, nothing_there
 from tidegate.classification import rule_table
 from tidegate.control import Control
 from tidegate.core.dispatcher import Dispatcher
@@ -100,9 +100,8 @@ def _sink_headers(settings: Settings) -> dict[str, str]:
     return {"Authorization": settings.sink_authorization.get_secret_value()}
 
 
-def _subscriptions(settings: Settings, rules: RuleTable) -> list[tuple[dict[str, str], tuple[str, ...]]]:
-    """Properties and topics of each consumer handle."""
-    lanes = count_lanes(settings.topics, consumer_properties(settings, lanes=1))
+def _subscriptions(settings: Settings, rules: RuleTable, lanes: int) -> list[tuple[dict[str, str], tuple[str, ...]]]:
+    """Properties and topics of each consumer handle, of which all together have so many lanes."""
     handles = []
     for number, topics in enumerate(split(settings.topics, rules)):
         properties = consumer_properties(settings, lanes=lanes)
@@ -151,7 +150,9 @@ class Sidecar:
         # Before the Kafka clients exist: an address in use ends the process here.
         ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
         admin_socket = self._admin_socket(settings)
-        subscriptions = _subscriptions(settings, rules)
+        self._lanes = count_lanes(settings.topics, consumer_properties(settings, lanes=1))
+        self._crowded = False
+        subscriptions = _subscriptions(settings, rules, self._lanes)
         self._topics = [topics for _, topics in subscriptions]
         self.reader = Reader(
             subscriptions,
@@ -340,6 +341,9 @@ class Sidecar:
     def _on_notify(self) -> None:
         self.reader.arm()
         self._notes.write(self.reader.notes())
+        if not self._crowded and (found := crowded(self.reader.topic_count, self._lanes, self._settings.budget)):
+            self._crowded = True
+            log.warning("memory was not divided for so many topics; it may be exceeded", **found)
         if self.reader.failed and not self._stop.is_set():
             self._stop.set()
         self.delivery.wake()

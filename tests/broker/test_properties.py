@@ -58,7 +58,7 @@ def test_the_defaults_are_the_decided_ones() -> None:
 def test_a_real_consumer_starts_with_them(memory: str, lanes: int, protocol: str) -> None:
     environ = {"TIDEGATE_MEMORY_BYTES": memory, "TIDEGATE_GROUP_PROTOCOL": protocol, "TIDEGATE_GROUP_INSTANCE_ID": "a"}
     found = properties(environ, lanes)
-    assert int(found["queued.max.messages.kbytes"]) >= 512
+    assert int(found["queued.max.messages.kbytes"]) >= 32
     starts(found)
 
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from tidegate.config import Settings
 
 _FETCH_MAX_BYTES = 8 << 20
-_FETCH_MESSAGE_MAX_BYTES = 256 << 10
 _MESSAGE_MAX_BYTES = 1_000_000  # librdkafka's default
 _RECEIVE_MESSAGE_MAX_BYTES = 100_000_000  # librdkafka's default
 _RESPONSE_OVERHEAD_BYTES = 512  # librdkafka asks for this much between a fetch and what it accepts to receive
@@ -47,7 +46,7 @@ def consumer_properties(settings: Settings, lanes: int) -> dict[str, str]:
         "check.crcs": "true",
         "fetch.queue.backoff.ms": "10",  # 1000, the default, halves throughput
         "fetch.min.bytes": "1",
-        "fetch.message.max.bytes": str(_FETCH_MESSAGE_MAX_BYTES),  # keeps a busy lane from delaying the others
+        "fetch.message.max.bytes": str(settings.budget.fetch_bytes(lanes)),
         "queued.min.messages": str(settings.budget.queued_messages(lanes)),  # for usual records the bytes govern
         "queued.max.messages.kbytes": str(settings.budget.queued_kbytes(lanes)),
         "topic.metadata.refresh.interval.ms": "60000",

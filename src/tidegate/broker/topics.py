@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from tidegate.budget import Budget
+
 ASSUMED_MATCHES = 16  # of a regular expression, while the broker cannot be asked
+LEAST_MATCHES = 8
 ASK_SECONDS = 2.0
 # What a consumer is told and an admin client does not know; it would warn of each.
 _CONNECTION = ("bootstrap.servers", "client.id", "security.protocol", "broker.address", "socket.", "sasl.", "ssl.")
@@ -14,8 +17,8 @@ _CONNECTION = ("bootstrap.servers", "client.id", "security.protocol", "broker.ad
 def count_lanes(topics: Sequence[str], properties: Mapping[str, str]) -> int:
     """How many topics a subscription will read, to divide the prefetch budget among them; at least 1.
 
-    Names count one each; a regular expression (``^…``) counts the topics that it matches now. One more that is created
-    later gets the same share on top.
+    Names count one each; a regular expression (``^…``) counts twice the topics that it matches now, because more are
+    to come: each gets a share of its own.
 
     Args:
         properties: of the consumer; those that concern the connection are used to ask.
@@ -28,7 +31,24 @@ def count_lanes(topics: Sequence[str], properties: Mapping[str, str]) -> int:
     if known is None:
         return names + ASSUMED_MATCHES
     matched = {topic for topic in known for pattern in patterns if _matches(pattern, topic)}
-    return max(1, names + len(matched))
+    return names + max(LEAST_MATCHES, 2 * len(matched))
+
+
+def crowded(lanes: int, planned: int, budget: Budget) -> dict[str, object] | None:
+    """What to warn of, as a log line's fields, where ``lanes`` topics are too many for the memory.
+
+    Args:
+        planned: among how many the prefetch budget was divided.
+    """
+    if lanes <= planned and lanes <= budget.most_lanes:
+        return None
+    needed = max(Budget.total_for(lanes), budget.total)
+    return {
+        "topics": lanes,
+        "hint": f"TIDEGATE_MEMORY_BYTES={needed >> 20}MiB, or more sidecars with fewer topics each."
+        if lanes > budget.most_lanes
+        else "It is divided anew when the sidecar is started again.",
+    }
 
 
 def nothing_there(topics: Sequence[str], properties: Mapping[str, str]) -> bool:

@@ -100,6 +100,8 @@ class Reader:
     @property
     def refetched(self) -> int:
         """Messages that arrived a second time and were dropped."""
+    @property
+    def topic_count(self) -> int: ...
     def lanes(self) -> list[LaneState]:
         """Every lane; their order never changes, new ones come last."""
     def order(self, lane: int, reason: str | None, pause: bool = False) -> None:

@@ -384,6 +384,11 @@ cdef class Reader:
         """Messages that arrived a second time and were dropped."""
         return self.intake.refetched
 
+    @property
+    def topic_count(self) -> int:
+        """Topics met so far."""
+        return self.intake.lane_count
+
     def lanes(self) -> list:
         """A LaneState for each lane; their order never changes, new ones come last."""
         return self.intake.report(clock_ns())
