@@ -17,6 +17,9 @@ from member import Member, numbers, produce, properties
 
 from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.control import Control
+from tidegate.core.schedule import AGE_BUDGET_SECONDS
+from tidegate.pressure.orders import Settings
+from tidegate.pressure.policy import policies
 from tidegate.types import LaneState
 
 PAD = b"x" * 900
@@ -25,6 +28,7 @@ PAD = b"x" * 900
 @dataclass
 class Class:
     bytes: int = 0
+    acks: int = 0
 
 
 @dataclass
@@ -34,16 +38,21 @@ class Figures:
     classes: list[Class] = field(default_factory=lambda: [Class() for _ in range(4)])
     ahead_bytes: int = 0
     target: str = "open"
+    busy_seconds: float = 0.0
 
 
 class Lines:
-    """A log that is read."""
+    """A log that is read; changes of the rung by themselves."""
 
     def __init__(self) -> None:
         self.said: list[tuple[str, dict[str, Any]]] = []
+        self.rungs: list[tuple[str, dict[str, Any]]] = []
 
     def info(self, event: str, **fields: Any) -> None:
-        self.said.append((event, fields))
+        if event == "the rung changed":
+            self.rungs.append((fields["rung"], fields))
+        else:
+            self.said.append((event, fields))
 
     exception = info
 
@@ -59,6 +68,7 @@ class Ticking:
             member.ledger,
             lambda: self.figures,
             memory_bytes=memory_bytes,
+            settings=Settings(policies(), AGE_BUDGET_SECONDS),
             log=self.log,
         )
 

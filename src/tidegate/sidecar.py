@@ -40,6 +40,7 @@ from tidegate.core.ledger import Ledger
 from tidegate.core.process import name_thread, tune_allocator
 from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
+from tidegate.core.schedule import AGE_BUDGET_SECONDS
 from tidegate.delivery import Delivery
 from tidegate.errors import BrokerError, ConfigError
 from tidegate.notes import NoteLog
@@ -47,10 +48,13 @@ from tidegate.ops.admin import AdminServer
 from tidegate.ops.drain import Drain
 from tidegate.ops.http import listen
 from tidegate.ops.logs import flush
+from tidegate.ops.pressure import PressureDesk
 from tidegate.ops.server import OpsServer
 from tidegate.ops.snapshot import Sources
 from tidegate.pressure.adaptive import Adaptive
 from tidegate.pressure.limiter import Limiter
+from tidegate.pressure.orders import Rung
+from tidegate.pressure.orders import Settings as PressureSettings
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
 from tidegate.summary import summary
@@ -175,6 +179,7 @@ class Sidecar:
             self.ledger,
             self.delivery.stats,
             memory_bytes=budget.shared,
+            settings=PressureSettings(settings.policies, AGE_BUDGET_SECONDS, Rung[settings.ladder_max.upper()]),
             log=log,
         )
         self.drain = Drain(self.dispatcher.states)
@@ -186,6 +191,7 @@ class Sidecar:
                 self.reader,
                 self.delivery.stats,
                 lambda: self.control.accounted_bytes,
+                self.control.pressure,
             )
             self.ops = OpsServer(
                 ops_socket,
@@ -195,7 +201,8 @@ class Sidecar:
             )
         self.admin: AdminServer | None = None
         if admin_socket is not None:
-            self.admin = AdminServer(admin_socket, begin=self._on_drain, drain=self.drain)
+            desk = PressureDesk(self.control.pressure, self.control.force)
+            self.admin = AdminServer(admin_socket, begin=self._on_drain, drain=self.drain, pressure=desk)
 
     @staticmethod
     def _admin_socket(settings: Settings) -> socket.socket | None:

@@ -17,8 +17,8 @@ from tidegate.pressure.hold import (
     Decision,
     Holds,
     Lane,
-    Reason,
     Levels,
+    Reason,
 )
 from tidegate.pressure.marks import Level
 

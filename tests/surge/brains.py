@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from surge.scenario import Scenario
-from tidegate.core.dispatcher import AGE_BUDGET_SECONDS
+from tidegate.core.schedule import AGE_BUDGET_SECONDS
 from tidegate.pressure.hold import Holds, Lane, Levels
 from tidegate.pressure.ladder import Ladder, standing
 from tidegate.pressure.marks import Level

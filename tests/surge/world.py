@@ -13,7 +13,7 @@ from surge.rings import Rings
 from surge.scenario import Scenario
 from surge.tally import Tally
 from surge.target import App, Capacity
-from tidegate.core.dispatcher import Schedule
+from tidegate.core.schedule import Schedule
 from tidegate.pressure.parking import Parking
 from tidegate.pressure.service import ServiceCounts
 from tidegate.pressure.signals import Counts

@@ -73,8 +73,10 @@ class Lane:
         klass: the class of the whole topic; -1: each record's own, so any.
         span: unsettled offsets of its fullest partition.
         own_seconds: how long the reader itself has held it; None: it does not.
+        own_share: share of the last seconds in which it did.
         queued_bytes: fetched ahead of the reader.
         halted: for good; nothing here matters to it.
+        kept: the operator said that what it brings may not wait (TIDEGATE_<CLASS>_ON_PRESSURE).
     """
 
     klass: int = -1
@@ -82,11 +84,13 @@ class Lane:
     own_seconds: float | None = None
     queued_bytes: int = 0
     halted: bool = False
+    own_share: float = 0.0
+    kept: bool = False
 
     @property
     def deferrable(self) -> bool:
-        """Nothing that it can bring is critical or high."""
-        return self.klass >= EventClass.NORMAL
+        """Nothing that it can bring is critical or high, or to be kept."""
+        return self.klass >= EventClass.NORMAL and not self.kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +185,7 @@ class Holds:
 
     # ── causes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _causes(
-        self, now: float, lane: Lane, before: set[Reason], levels: Levels
-    ) -> dict[Reason, tuple[float, float]]:
+    def _causes(self, now: float, lane: Lane, before: set[Reason], levels: Levels) -> dict[Reason, tuple[float, float]]:
         """What stands against reading the lane, each with its value and the mark that it passed."""
         found: dict[Reason, tuple[float, float]] = {}
         if lane.halted:

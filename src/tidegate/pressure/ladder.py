@@ -24,15 +24,22 @@ from tidegate.pressure.shed import Demand, Rest, Share, Shed, shares
 from tidegate.pressure.signals import View
 from tidegate.types import CLASSES
 
+OWN_SHARE = 0.5  # of the last seconds
+
 
 def standing(lanes: Mapping[int, Lane], holds: Holds) -> tuple[bool, bool]:
     """Whether a lane is held, and paused, that may bring what cannot wait in Kafka.
 
-    The reader's own hold counts after a second: an app that is fast lets the ring be full for moments all the time.
+    The reader's own hold counts after a second, or where it takes most of the time: an app that is fast lets the ring
+    be full for moments all the time, and one that is slow, but not so slow, ends each hold within a second.
     """
     stuck = [key for key, lane in lanes.items() if not lane.deferrable and not lane.halted]
-    held = any(holds.reason(key) or (lanes[key].own_seconds or 0.0) >= DWELL_SECONDS for key in stuck)
+    held = any(holds.reason(key) or _holds_itself(lanes[key]) for key in stuck)
     return held, any(holds.paused(key) for key in stuck)
+
+
+def _holds_itself(lane: Lane) -> bool:
+    return (lane.own_seconds or 0.0) >= DWELL_SECONDS or lane.own_share >= OWN_SHARE
 
 
 class Ladder:
@@ -73,7 +80,7 @@ class Ladder:
         self._engage(now, law, worst, cap)
         sheds = self._sheds(now, view, law, rests, parking)
         before = self.rung
-        self._climb(now, self._wanted(rests, held, paused))
+        self._climb(now, self._wanted(rests, held, paused), parking)
         calm = self.rung is Rung.NORMAL and self._engagement.calm(now)
         replay = self._emptying.update(seconds, view, parking, calm)
         return Orders(
@@ -174,8 +181,8 @@ class Ladder:
             return Rung.NORMAL
         return Rung.SAMPLE if Rest.DROP in rests else Rung.DEFER
 
-    def _climb(self, now: float, wanted: Rung) -> None:
-        """Up at once, down a rung at a time; where the operator says, at once."""
+    def _climb(self, now: float, wanted: Rung, parking: Parking) -> None:
+        """Up at once, down a rung at a time; where the operator says, at once. What cannot act is no rung."""
         if wanted > self.rung or (self.forced is not None and wanted is not self.rung):
             self.rung, self._moved_at = wanted, now
         elif wanted is self.rung:
@@ -184,12 +191,17 @@ class Ladder:
             below = Rung(self.rung - 1)
             if below is Rung.SAMPLE and not any(policy.sample for policy in self._settings.policies):
                 below = Rung.DEFER
-            self.rung, self._moved_at = below, now
+            if below is Rung.DEFER and not parking.available:
+                below = Rung.NORMAL
+            self.rung, self._moved_at = max(below, wanted), now
 
     def _change(self, before: Rung, view: View, law: Sequence[Share], parking: Parking, worst: Strain) -> Change:
         numbers: dict[str, float | str] = {
             "service": view.service or 0.0,
             "utilisation": view.utilisation,
+            "memory": view.memory,
+            "age": max((lane.age for lane in view.lanes.values()), default=0.0),
+            "lag": sum(lane.lag for lane in view.lanes.values()),
             "strain": str(worst.cause),
             "strain_value": worst.value,
             "parked": parking.records,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tidegate.errors import ConfigError
 from tidegate.types import CLASSES, EventClass
 
 KEEP, DEFER, SAMPLE = "keep", "defer", "sample"
@@ -38,18 +37,17 @@ class Policy:
 
     @classmethod
     def parse(cls, klass: EventClass, text: str) -> Policy:
-        """Raises ConfigError: an unknown word, none at all, or one that the class may not bear."""
-        name = f"TIDEGATE_{klass.name}_ON_PRESSURE"
+        """Raises ValueError: an unknown word, none at all, or one that the class may not bear."""
         words = [word.strip() for word in text.split(",")]
         for word in words:
             if word not in (KEEP, DEFER, SAMPLE):
-                raise ConfigError(f"{name}: {word!r} is none of keep, defer and sample")
+                raise ValueError(f"has {word!r}, which is none of keep, defer and sample")
             if word not in _MAY[klass]:
-                may = " and ".join(one for one in (KEEP, DEFER, SAMPLE) if one in _MAY[klass])
-                raise ConfigError(f"{name}: {klass.label} events may not be told to {word}", hint=f"Allowed: {may}.")
+                may = ", ".join(one for one in (KEEP, DEFER, SAMPLE) if one in _MAY[klass])
+                raise ValueError(f"has {word}, which {klass.label} events are never to bear: only {may}")
         return cls(defer=DEFER in words, sample=SAMPLE in words)
 
 
 def policies(texts: Mapping[EventClass, str] = DEFAULTS) -> tuple[Policy, ...]:
-    """By class; what is left out has its default. Raises ConfigError as Policy.parse."""
+    """By class; what is left out has its default. Raises ValueError as Policy.parse."""
     return tuple(Policy.parse(klass, texts.get(klass, DEFAULTS[klass])) for klass in CLASSES)

@@ -21,6 +21,7 @@ from enum import StrEnum
 
 H_SECONDS = 1.0
 TARGET_DELAY_SECONDS = 0.25  # d*
+RANDOMNESS_BITS = 56  # of a record's R
 
 
 class Rest(StrEnum):
@@ -46,6 +47,11 @@ class Shed:
     rest: Rest | None = None
     overflow: bool = False
     rate: float | None = None
+
+    @property
+    def threshold(self) -> int:
+        """T = (1 - keep)·2⁵⁶: a record is let in where its R ≥ T. 0: every one; 2⁵⁶: none."""
+        return (1 << RANDOMNESS_BITS) - round(self.keep * (1 << RANDOMNESS_BITS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from tidegate.pressure.service import Service, ServiceCounts
 
 OFFERED_TAU_SECONDS = 0.45  # 0.2 for a tick of 100 ms
 MIX_TAU_SECONDS = 5.0
+COMPLETED_TAU_SECONDS = 3.0  # batches of one class can be a second apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,16 @@ class Counts:
         queued: records in rings, by class.
         rings: how full each class's ring is, of the room that the class could have: 0 to 1.
         lanes: by a key that stays the lane's own.
+        memory: share of the budget that is in use.
+        completed: records acknowledged, by class; empty: not counted.
     """
 
     service: ServiceCounts
     queued: Sequence[int]
     rings: Sequence[float]
     lanes: Mapping[int, LaneCounts] = field(default_factory=dict)
+    memory: float = 0.0
+    completed: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,8 @@ class View:
         capacity: the same over the last seconds in which it was busy; for what must not follow every gust.
         completed: records/s that it completes.
         utilisation: share of what may be in flight that is, 0 to 1.
-        queued, rings: as counted.
+        queued, rings, memory: as counted.
+        completions: records/s that it completes, by class; of more seconds than `completed`, for people.
     """
 
     service: float | None
@@ -98,6 +104,8 @@ class View:
     queued: tuple[int, ...]
     rings: tuple[float, ...]
     lanes: Mapping[int, LaneView]
+    memory: float = 0.0
+    completions: tuple[float, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -169,6 +177,8 @@ class Signals:
         self._at: float | None = None
         self._lanes: dict[int, _Lane] = {}
         self._service = Service()
+        self._completed: list[Growth] = []
+        self._completions: list[float] = []
 
     def update(self, now: float, wall: float, counts: Counts) -> View:
         """The view of this tick.
@@ -192,4 +202,18 @@ class Signals:
             queued=tuple(counts.queued),
             rings=tuple(counts.rings),
             lanes=lanes,
+            memory=counts.memory,
+            completions=self._complete(seconds, counts.completed),
         )
+
+    def _complete(self, seconds: float, totals: Sequence[int]) -> tuple[float, ...]:
+        if len(totals) != len(self._completed):
+            self._completed = [Growth() for _ in totals]
+            self._completions = [0.0] * len(totals)
+        grown = [growth.update(total) for growth, total in zip(self._completed, totals, strict=True)]
+        if seconds > 0:
+            part = weight(seconds, COMPLETED_TAU_SECONDS)
+            self._completions = [
+                rate + part * (n / seconds - rate) for rate, n in zip(self._completions, grown, strict=True)
+            ]
+        return tuple(self._completions)
