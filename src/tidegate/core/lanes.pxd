@@ -49,8 +49,7 @@ cdef struct tg_lane:
     int64_t queued               # messages fetched, not yet in a ring: as last looked at
     int64_t mean_bytes           # of the last messages
     int64_t head_ms              # timestamp of the message that a hold keeps waiting; -1: none, or not known
-    int64_t read_ms              # the oldest timestamp among the first messages of the last batches; -1: none since a
-                                 # partition joined
+    int64_t read_ms              # oldest timestamp of the last batches' first messages; -1: none since a partition came
     int64_t reading_ms           # the same, of batches since the last count_queued
     int64_t ends_ns              # when its partitions' ends were last known; 0: never
     bint stirred                 # read since its ends were asked for
