@@ -325,7 +325,7 @@ def test_the_operator_holds_pauses_and_lets_go(servers: str) -> None:
         assert not ticking.lane("bulk.clicks").paused
         with pytest.raises(ValueError, match="no parking topic"):
             ticking.control.force(Rung.DEFER)
-        with pytest.raises(ValueError, match="no class has it"):
+        with pytest.raises(ValueError, match="there is no gate"):
             ticking.control.force(Rung.SAMPLE)
 
 
@@ -389,3 +389,6 @@ def test_sampling_that_nothing_can_carry_out_is_not_ordered(servers: str) -> Non
             ticking = Ticking(member, texts=texts, actuator=actuator)
             ticking.control.tick(time.monotonic())
             assert actuator.sheds[3].rest is (Rest.DROP if samples else None)
+        actuator.samples = True
+        with pytest.raises(ValueError, match="no class has it"):
+            Ticking(member, actuator=actuator).control.force(Rung.SAMPLE)

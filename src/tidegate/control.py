@@ -107,6 +107,8 @@ class Control:
         """
         if rung is Rung.DEFER and not self._actuator.parking().available:
             raise ValueError("nothing can be deferred: there is no parking topic")
+        if rung is Rung.SAMPLE and not self._actuator.samples:
+            raise ValueError("nothing can be sampled: there is no gate")
         if rung is Rung.SAMPLE and not any(policy.sample for policy in self._settings.policies):
             raise ValueError("nothing may be sampled: no class has it in TIDEGATE_<CLASS>_ON_PRESSURE")
         if rung is not self._ladder.forced:

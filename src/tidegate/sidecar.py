@@ -182,6 +182,8 @@ class Sidecar:
             settings=PressureSettings(settings.policies, AGE_BUDGET_SECONDS, Rung[settings.ladder_max.upper()]),
             log=log,
         )
+        if any(policy.sample for policy in settings.policies):
+            log.warning("sampling is not there yet: what may be sampled and not deferred is kept")
         self.drain = Drain(self.dispatcher.states)
         self.ops: OpsServer | None = None
         if ops_socket is not None:

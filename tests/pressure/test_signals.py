@@ -200,6 +200,31 @@ def test_an_idle_lane_teaches_no_error() -> None:
     assert age.update(70.0, WALL + 70.0, Head(WALL + 62, True, False, 10.0, 1.0)) == pytest.approx(8.0)
 
 
+@pytest.mark.parametrize("behind", [0.0, 0.8])
+def test_who_is_behind_by_less_than_the_ends_are_old_is_not_taken_for_current(behind: float) -> None:
+    """Ends come once a second: position passes the last one soon after. That is no end of the log, and what was read
+    then teaches nothing about clocks."""
+    signals, ages, end, end_at = Signals(), [], 0, 0.0
+    for tick in range(1, 301):
+        now = tick / 10
+        if tick % 10 == 0:
+            end, end_at = tick * 100, now
+        position = max(0, round((now - behind) * 1000))
+        head = WALL + now - behind if position else None
+        counts = LaneCounts((0, 0, 0, position), position, max(end, position), end_at, head_seconds=head)
+        looked = Counts(ServiceCounts(0, 0, 0.0), (0,) * 4, (0.0,) * 4, {0: counts})
+        ages.append(signals.update(now, WALL + now, looked).lanes[0].age)
+    assert sum(ages[100:]) / 200 == pytest.approx(behind, abs=0.1)
+
+
+def test_records_acknowledged_by_class_over_seconds() -> None:
+    signals = Signals()
+    for tick in range(200):
+        counts = Counts(ServiceCounts(0, 0, 0.0), (0,) * 4, (0.0,) * 4, completed=(tick, 0, 0, tick // 10 * 70))
+        view = signals.update(tick / 10, WALL, counts)
+    assert view.completions == pytest.approx((10, 0, 0, 70), rel=0.2)
+
+
 HEADS = st.builds(Head, st.floats(-1e5, 1e5), st.booleans(), st.booleans(), st.floats(0, 1e5), st.floats(0, 1e4))
 
 

@@ -16,6 +16,7 @@ from tidegate.pressure.service import Service, ServiceCounts
 
 OFFERED_TAU_SECONDS = 0.45  # 0.2 for a tick of 100 ms
 MIX_TAU_SECONDS = 5.0
+AT_END_SECONDS = 0.25
 COMPLETED_TAU_SECONDS = 3.0  # batches of one class can be a second apart
 
 
@@ -154,7 +155,9 @@ class _Lane:
             # What waits in Kafka is no demand of this moment; what has to be read to get at critical records is.
             came = tuple(part * self._arrival for part in mix)
             offered = came if counts.waits else tuple(map(max, self._rates, came))
-        at_end = counts.end is not None and counts.position >= counts.end
+        # Ends are a second old at times: who has read beyond them since may be behind all the same.
+        recent = sum(grown) == 0 or now - counts.end_at <= AT_END_SECONDS
+        at_end = counts.end is not None and counts.position >= counts.end and recent
         head = Head(counts.head_seconds, sum(grown) > 0, at_end, lag, self._arrival)
         age = self._age.update(now, wall, head)
         return LaneView(offered, self._arrival, lag, age, mix, counts.waits, counts.span)
