@@ -225,6 +225,34 @@ def test_records_acknowledged_by_class_over_seconds() -> None:
     assert view.completions == pytest.approx((10, 0, 0, 70), rel=0.2)
 
 
+PHASES = st.lists(
+    st.tuples(st.sampled_from([0, 0, 3, 500]), st.integers(1, 150), st.booleans(), st.integers(0, 2)), max_size=6
+)
+
+
+@given(PHASES)
+def test_what_is_left_out_of_lanes_that_bring_nothing_changes_nothing(phases: list[tuple[int, int, bool, int]]) -> None:
+    """Against the same signals made to compute each look."""
+    quick, slow = Signals(), Signals()
+    now = position = end = end_seen = 0
+    for rate, ticks, held, assignment in phases:
+        for _ in range(ticks):
+            now += 1
+            end += rate
+            position = position if held else end
+            end_seen = end if now % 10 == 0 else max(end_seen, position)
+            lane = LaneCounts(
+                (0, 0, 0, position), position, end_seen, now // 10, assignment, WALL + now / 10 - 0.05, held
+            )
+            looked = Counts(ServiceCounts(0, 0, 0.0), (0,) * 4, (0.0,) * 4, {0: lane})
+            for known in slow._lanes.values():
+                known._still = None
+            one, other = (each.update(now / 10, WALL + now / 10, looked).lanes[0] for each in (quick, slow))
+            assert one.offered == pytest.approx(other.offered, abs=2e-3)
+            assert (one.arrival, one.lag, one.classes) == (other.arrival, other.lag, other.classes)
+            assert one.age == pytest.approx(other.age, abs=1e-6)
+
+
 HEADS = st.builds(Head, st.floats(-1e5, 1e5), st.booleans(), st.booleans(), st.floats(0, 1e5), st.floats(0, 1e4))
 
 

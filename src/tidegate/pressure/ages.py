@@ -44,6 +44,10 @@ class HeadAge:
         self._end_seen: float | None = None
         self._at: float | None = None
 
+    def rest(self, now: float) -> None:
+        """As `update` at the end of the log, with nothing read."""
+        self._at = self._end_seen = now
+
     def update(self, now: float, wall: float, head: Head) -> float:
         """Seconds, 0 or more."""
         seconds = 0.0 if self._at is None else now - self._at

@@ -17,6 +17,7 @@ from tidegate.pressure.service import Service, ServiceCounts
 OFFERED_TAU_SECONDS = 0.45  # 0.2 for a tick of 100 ms
 MIX_TAU_SECONDS = 5.0
 AT_END_SECONDS = 0.25
+STILL = 1e-3  # records/s below which a lane that is at its end brings nothing
 COMPLETED_TAU_SECONDS = 3.0  # batches of one class can be a second apart
 
 
@@ -131,8 +132,16 @@ class _Lane:
         self._density = 1.0  # records per offset: gaps are left by compaction and transactions
         self._arrival = 0.0
         self._age = HeadAge()
+        self._still: tuple[LaneCounts, LaneView] | None = None  # the last look, where nothing was going on
 
     def update(self, now: float, wall: float, seconds: float, counts: LaneCounts) -> LaneView:
+        """The view of this look, `seconds` after the last one."""
+        if self._still is not None:
+            before, view = self._still
+            if _same(before, counts):  # most of a thousand topics: each costs the loop microseconds, ten times a second
+                self._ends = before.end or 0, counts.end_at
+                self._age.rest(now)
+                return view
         grown = [growth.update(total) for growth, total in zip(self._growth, counts.polled, strict=True)]
         if counts.assignment != self._assignment:
             self._assignment, self._ends, self._arrival, self._age = counts.assignment, None, 0.0, HeadAge()
@@ -160,7 +169,10 @@ class _Lane:
         at_end = counts.end is not None and counts.position >= counts.end and recent
         head = Head(counts.head_seconds, sum(grown) > 0, at_end, lag, self._arrival)
         age = self._age.update(now, wall, head)
-        return LaneView(offered, self._arrival, lag, age, mix, counts.waits, counts.span)
+        view = LaneView(offered, self._arrival, lag, age, mix, counts.waits, counts.span)
+        still = at_end and not counts.held and sum(grown) == 0 and self._arrival == 0 and max(self._rates) < STILL
+        self._still = (counts, view) if still else None
+        return view
 
     def _append(self, counts: LaneCounts) -> None:
         if counts.end is None:
@@ -171,6 +183,18 @@ class _Lane:
             grown = max(0, counts.end - self._ends[0])
             self._arrival = grown * self._density / (counts.end_at - self._ends[1])
             self._ends = counts.end, counts.end_at
+
+
+def _same(before: LaneCounts, now: LaneCounts) -> bool:
+    """Nothing was read, appended, held or assigned in between."""
+    return (
+        before.polled == now.polled
+        and before.end == now.end
+        and before.position == now.position
+        and before.assignment == now.assignment
+        and before.span == now.span
+        and not now.held
+    )
 
 
 class Signals:
