@@ -19,6 +19,15 @@ from ops.conftest import Figures, Ops, ops_of
 RATE, SERVICE = 1600, 400  # records per second
 PAD = 1000  # bytes: the smallest budget's rings are full of it after some seconds
 SECONDS = 14
+SHOWN = (
+    "ladder_rung",
+    "offered_records_per_second",
+    "service_records_per_second",
+    "completed_records_per_second",
+    "target_utilisation",
+    "lane_lag_records",
+    "lane_head_age_seconds",
+)
 PARTITIONS = 12  # the embedded broker keeps 5 MiB of each
 
 
@@ -67,6 +76,8 @@ def test_an_app_at_a_quarter_of_the_load(broker: Broker, scenes: Scenes) -> None
         with arriving(scene, SECONDS):
             sidecar.wait_until(lambda: total(ops.figures(), "tidegate_ladder_rung") == 3, SECONDS, "rung HOLD")
             seen = watch(ops, sidecar, 4)
+        for figures in seen:
+            print(*(f"{name} {total(figures, f'tidegate_{name}'):.4g}" for name in SHOWN))
         for figures in seen[2:]:
             assert total(figures, "tidegate_ladder_rung") == 3
             offered = total(figures, "tidegate_offered_records_per_second")

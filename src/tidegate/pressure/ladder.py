@@ -204,10 +204,13 @@ class Ladder:
             "lag": sum(lane.lag for lane in view.lanes.values()),
             "strain": str(worst.cause),
             "strain_value": worst.value,
-            "parked": parking.records,
-            "parking_queue": parking.queue,
-            "emptying_seconds": self._emptying.seconds,
         }
+        if parking.available:
+            numbers |= {
+                "parked": parking.records,
+                "parking_queue": parking.queue,
+                "emptying_seconds": self._emptying.seconds,
+            }
         for klass, share in zip(CLASSES, law, strict=True):
             numbers[f"offered_{klass.label}"] = view.offered(klass)
             numbers[f"queued_{klass.label}"] = view.queued[klass]
