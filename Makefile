@@ -28,7 +28,7 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults kills soak guarantees sim build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
+.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -65,6 +65,9 @@ guarantees: build $(VENV)/.dev ## docs/guarantees.md from a run of the faults; R
 
 sim: build $(VENV)/.dev ## simulated groups, faults by seed; SEEDS=10000 for longer, SEED=17 for one again
 	@cd tests && exec ../$(BIN)/python -m sim $(SIM) $(ARGS)
+
+surge-sim: build $(VENV)/.dev ## simulated surges, the ladder and the shed law; SEEDS=100 for longer, SEED=17 for one again
+	@cd tests && exec ../$(BIN)/python -m surge $(SIM) $(ARGS)
 
 debug: ## the native core with assertions and bounds checks (make test TIDEGATE_DEBUG=1 tests it)
 	@$(MAKE) build TIDEGATE_DEBUG=1

@@ -74,7 +74,7 @@ def test_the_console_script_is_the_same() -> None:
 def test_help_goes_to_stdout() -> None:
     done = tidegate_run("--help")
     assert done.returncode == 0
-    for command in ("run", "demo", "validate", "config", "health", "drain"):
+    for command in ("run", "demo", "validate", "config", "health", "drain", "pressure"):
         assert command in done.stdout
     assert "--until-end" in tidegate_run("run", "--help").stdout
 
@@ -88,6 +88,9 @@ def test_help_goes_to_stdout() -> None:
         ["health", "alive"],
         ["health", "live", "ready"],
         ["drain", "--timeout", "soon"],
+        ["pressure", "set", "auto"],
+        ["pressure", "set"],
+        ["pressure", "lower"],
     ],
 )
 def test_wrong_usage_is_exit_2(arguments: list[str]) -> None:
@@ -139,23 +142,25 @@ def test_health_imports_nothing_heavy() -> None:
     assert not set(modules.split()) & heavy
 
 
-@pytest.mark.parametrize(("command", "variable"), [("health", "OPS_ADDRESS"), ("drain", "ADMIN_ADDRESS")])
+@pytest.mark.parametrize(
+    ("command", "variable"), [("health", "OPS_ADDRESS"), ("drain", "ADMIN_ADDRESS"), ("pressure show", "ADMIN_ADDRESS")]
+)
 def test_asking_without_a_usable_address_is_exit_2(command: str, variable: str, tmp_path: Path) -> None:
     for address, words in (
         ("none", "is none: there is nobody to ask"),
         ("9400", "is not an address"),
         ("a:0", "port 0"),
     ):
-        done = tidegate_run(command, **{variable: address})
+        done = tidegate_run(*command.split(), **{variable: address})
         assert (done.returncode, done.stdout) == (2, "")
         assert f"TIDEGATE_{variable} " in done.stderr
         assert words in done.stderr
     port = free_ports(1)[0]
     (tmp_path / "address").write_text(f"[::]:{port}\n")
-    done = tidegate_run(command, **{f"{variable}_FILE": str(tmp_path / "address")})
+    done = tidegate_run(*command.split(), **{f"{variable}_FILE": str(tmp_path / "address")})
     assert done.returncode == 1
     assert f"no answer from [::1]:{port}: " in done.stdout
-    assert tidegate_run(command, **{f"{variable}_FILE": str(tmp_path / "none")}).returncode == 2
+    assert tidegate_run(*command.split(), **{f"{variable}_FILE": str(tmp_path / "none")}).returncode == 2
 
 
 def test_what_answers_is_not_tidegate() -> None:

@@ -11,6 +11,7 @@ from tidegate import config
 from tidegate.config import SETTING_FIELDS, VARIABLES, Settings, load, read
 from tidegate.config_docs import markdown
 from tidegate.errors import ConfigError
+from tidegate.pressure.policy import Policy
 
 SECRET = "geheim-3141"
 MIB = 1 << 20
@@ -33,6 +34,20 @@ def test_defaults() -> None:
     assert settings.rule_overrides == {"critical": None, "high": None, "normal": None, "bulk": None}
     assert settings.max_uncommitted_records == 131072
     assert settings.budget.total == settings.memory_bytes
+    assert settings.policies == (Policy(), Policy(defer=True), Policy(defer=True), Policy(defer=True))
+    assert settings.ladder_max == "pause"
+
+
+def test_what_pressure_may_do_is_the_operators() -> None:
+    settings = load(
+        {
+            "TIDEGATE_CRITICAL_ON_PRESSURE": "keep",
+            "TIDEGATE_HIGH_ON_PRESSURE": "keep",
+            "TIDEGATE_NORMAL_ON_PRESSURE": "defer, sample",
+            "TIDEGATE_BULK_ON_PRESSURE": "sample",
+        }
+    )
+    assert settings.policies == (Policy(), Policy(), Policy(defer=True, sample=True), Policy(sample=True))
 
 
 def test_every_setting_says_what_it_is() -> None:
@@ -246,6 +261,12 @@ def test_a_faulty_value_from_a_file_is_not_repeated(tmp_path: Path) -> None:
         ("SINK_URL", "http://app:0/", "port 0"),
         ("SIMD", "mmx", "is not one of auto, scalar, sse2, sse42, avx2, avx512, neon"),
         ("MAX_UNCOMMITTED_RECORDS", "10", "at least 1024 records per partition"),
+        ("CRITICAL_ON_PRESSURE", "defer", "has defer, which critical events are never to bear: only keep"),
+        ("CRITICAL_ON_PRESSURE", "keep,sample", "has sample, which critical events are never to bear: only keep"),
+        ("HIGH_ON_PRESSURE", "sample", "has sample, which high events are never to bear: only keep, defer"),
+        ("BULK_ON_PRESSURE", "drop", "has 'drop', which is none of keep, defer and sample"),
+        ("NORMAL_ON_PRESSURE", "defer,", "has '', which is none of keep, defer and sample"),
+        ("LADDER_MAX", "high", "is not one of normal, defer, sample, hold, pause"),
     ],
 )
 def test_wrong_values_are_explained(name: str, value: str, words: str) -> None:

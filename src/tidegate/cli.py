@@ -172,6 +172,48 @@ def drain(
     raise typer.Exit(probes.drain(seconds))
 
 
+_pressure = typer.Typer(no_args_is_help=True, help="See and set what pressure makes of the stream.")
+_typer.add_typer(_pressure, name="pressure")
+
+
+class SetRung(StrEnum):
+    """What `tidegate pressure set` sets."""
+
+    NORMAL = "normal"
+    DEFER = "defer"
+    SAMPLE = "sample"
+    HOLD = "hold"
+    PAUSE = "pause"
+
+
+@_pressure.command("show")
+def pressure_show() -> None:
+    """Show the rung of the sidecar beside this process, and the rates that it goes by."""
+    from tidegate import probes
+
+    raise typer.Exit(probes.pressure(None))
+
+
+@_pressure.command("set")
+def pressure_set(rung: Annotated[SetRung, typer.Argument(help="The rung to stay on.")]) -> None:
+    """Set the rung of the sidecar beside this process, until `auto`. May go beyond TIDEGATE_LADDER_MAX.
+
+    normal: nothing is held early. hold, pause: topics of normal and bulk wait in Kafka. Full buffers stop their topics
+    on every rung. Exit code 1: nothing can act on it.
+    """
+    from tidegate import probes
+
+    raise typer.Exit(probes.pressure(rung.value))
+
+
+@_pressure.command("auto")
+def pressure_auto() -> None:
+    """Let the rung be decided again."""
+    from tidegate import probes
+
+    raise typer.Exit(probes.pressure("auto"))
+
+
 def _read(*, running: bool = False) -> Configuration:
     from tidegate.config import read
 

@@ -11,13 +11,23 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tidegate import config_checks, environment, values
 from tidegate.budget import MINIMUM_BYTES, Budget
 from tidegate.environment import PREFIX, Problem
 from tidegate.errors import ConfigError
+from tidegate.pressure.policy import DEFAULTS, Policy
+from tidegate.types import CLASSES, EventClass
 
 
 def _setting(default: Any, group: str, unit: str, description: str, **limits: Any) -> Any:
@@ -44,6 +54,7 @@ Size = Annotated[int, BeforeValidator(_size)]
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_list)]
 Rules = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_rules)]
 
+_PRESSURE = "What {} events bear when there are more than the target can take: {}."
 _RULES = "Rules that make an event {}: type words, topic:, header:, json:, key:. `default`: the built-in list."
 
 
@@ -118,6 +129,35 @@ class Settings(BaseSettings):
     bulk: Rules | None = _setting(None, "Classes", "rules", _RULES.format("bulk"))
     type_fields: Rules | None = _setting(
         None, "Classes", "places", "Where an event's type stands, in order: header:<name>, json:<pointer>."
+    )
+
+    critical_on_pressure: str = _setting(
+        DEFAULTS[EventClass.CRITICAL], "Pressure", "list", _PRESSURE.format("critical", "keep, and nothing else")
+    )
+    high_on_pressure: str = _setting(
+        DEFAULTS[EventClass.HIGH],
+        "Pressure",
+        "list",
+        _PRESSURE.format("high", "keep, defer, or both: they wait where there is no other way"),
+    )
+    normal_on_pressure: str = _setting(
+        DEFAULTS[EventClass.NORMAL],
+        "Pressure",
+        "list",
+        _PRESSURE.format(
+            "normal",
+            "keep; defer: they wait, a topic of nothing else in Kafka; sample: a share is delivered, with its weight",
+        ),
+    )
+    bulk_on_pressure: str = _setting(
+        DEFAULTS[EventClass.BULK], "Pressure", "list", _PRESSURE.format("bulk", "as normal ones")
+    )
+    ladder_max: Literal["normal", "defer", "sample", "hold", "pause"] = _setting(
+        "pause",
+        "Pressure",
+        "",
+        "Highest rung that is taken by itself. Below hold no topic is held early, and below pause none gives memory"
+        " back; a full buffer stops its topic all the same.",
     )
 
     memory_bytes: Size = _setting(
@@ -207,6 +247,13 @@ class Settings(BaseSettings):
     def _sink_authorization(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else SecretStr(values.check_header_value(value.get_secret_value()))
 
+    @field_validator("critical_on_pressure", "high_on_pressure", "normal_on_pressure", "bulk_on_pressure")
+    @classmethod
+    def _on_pressure(cls, value: str, field: ValidationInfo) -> str:
+        assert field.field_name is not None
+        Policy.parse(EventClass[field.field_name.split("_")[0].upper()], value)
+        return value
+
     @field_validator("ops_address")
     @classmethod
     def _ops_address(cls, value: str) -> str:
@@ -232,6 +279,11 @@ class Settings(BaseSettings):
     def admin_listener(self) -> tuple[str, int] | None:
         """``admin_address`` as (host, port); None when it is off."""
         return values.parse_listener(self.admin_address)
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """What pressure may do, by class."""
+        return tuple(Policy.parse(klass, getattr(self, f"{klass.label}_on_pressure")) for klass in CLASSES)
 
     @property
     def rule_overrides(self) -> dict[str, tuple[str, ...] | None]:

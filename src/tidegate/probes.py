@@ -1,4 +1,4 @@
-"""Leaf: `tidegate health` and `tidegate drain`, which ask a sidecar that runs beside them.
+"""Leaf: `tidegate health`, `tidegate drain` and `tidegate pressure`, which ask a sidecar that runs beside them.
 
 Kubernetes starts `health` every few seconds in every pod, so it imports next to nothing: no settings model, no HTTP
 library. It answers in one line on stdout and by its exit code.
@@ -81,6 +81,49 @@ def drain(timeout_seconds: float) -> int:
     still = describe(report) if report else f"{_written(address)} does not answer"
     print(f"not drained within {timeout_seconds:g} s: {still}")
     return 1
+
+
+def pressure(rung: str | None) -> int:
+    """Shows how the ladder stands, after setting this rung (``"auto"``: decided again) where one is given. Returns the
+    exit code: 0, or 1 where it was not done, or nobody answers.
+
+    Raises:
+        ConfigError: the address is wrong, or there is none.
+    """
+    address = _address("TIDEGATE_ADMIN_ADDRESS", values.ADMIN_ADDRESS)
+    path = "/pressure" if rung is None else f"/pressure?rung={rung}"
+    try:
+        status, body = ask(address, "POST", path, ANSWER_SECONDS, _ADMIN_HEADERS)
+    except OSError as error:
+        print(_silent(address, error))
+        return 1
+    if status != 200:
+        print(f"not set: {body.strip()}" if rung else f"{_written(address)} answers {status}: {body.strip()}")
+        return 1
+    print(describe_pressure(body))
+    return 0
+
+
+def describe_pressure(report: str) -> str:
+    """The ladder's report in words."""
+    import json
+
+    one = json.loads(report)
+    lines = [f"rung {one['rung']}" + (f", set to {one['forced']} by the operator" if one["forced"] else "")]
+    if one["highest"] != "pause":
+        lines[0] += f"; by itself up to {one['highest']}"
+    if "classes" not in one:
+        return lines[0]
+    service = "not measured yet" if one["service"] is None else f"{one['service']:g}/s"
+    lines += [
+        f"target: could take {service}, takes {one['completed']:g}/s, {one['utilisation']:.0%} busy",
+        f"behind: {one['lag']} records, {one['head_age_seconds']:.1f} s; memory {one['memory']:.0%}",
+        f"{'class':<9}{'offered/s':>11}{'completed/s':>13}{'queued':>9}{'room for':>10}",
+    ]
+    for name, row in one["classes"].items():
+        figures = f"{row['offered']:>11g}{row['completed']:>13g}{row['queued']:>9}{row['keep']:>10.0%}"
+        lines.append(f"{name:<9}{figures}")
+    return "\n".join(lines)
 
 
 def ask(address: Address, method: str, path: str, seconds: float, headers: str = "") -> tuple[int, str]:

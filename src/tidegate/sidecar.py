@@ -41,6 +41,7 @@ from tidegate.core.ledger import Ledger
 from tidegate.core.process import name_thread, tune_allocator
 from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
+from tidegate.core.schedule import AGE_BUDGET_SECONDS
 from tidegate.delivery import Delivery
 from tidegate.errors import BrokerError, ConfigError
 from tidegate.notes import NoteLog
@@ -48,10 +49,13 @@ from tidegate.ops.admin import AdminServer
 from tidegate.ops.drain import Drain
 from tidegate.ops.http import listen
 from tidegate.ops.logs import flush
+from tidegate.ops.pressure import PressureDesk
 from tidegate.ops.server import OpsServer
 from tidegate.ops.snapshot import Sources
 from tidegate.pressure.adaptive import Adaptive
 from tidegate.pressure.limiter import Limiter
+from tidegate.pressure.orders import Rung
+from tidegate.pressure.orders import Settings as PressureSettings
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
 from tidegate.summary import summary
@@ -178,8 +182,11 @@ class Sidecar:
             self.ledger,
             self.delivery.stats,
             memory_bytes=budget.shared,
+            settings=PressureSettings(settings.policies, AGE_BUDGET_SECONDS, Rung[settings.ladder_max.upper()]),
             log=log,
         )
+        if any(policy.sample for policy in settings.policies):
+            log.warning("sampling is not there yet: what may be sampled and not deferred is kept")
         self.drain = Drain(self.dispatcher.states)
         self.ops: OpsServer | None = None
         if ops_socket is not None:
@@ -189,6 +196,7 @@ class Sidecar:
                 self.reader,
                 self.delivery.stats,
                 lambda: self.control.accounted_bytes,
+                self.control.pressure,
             )
             self.ops = OpsServer(
                 ops_socket,
@@ -199,8 +207,13 @@ class Sidecar:
         self.admin: AdminServer | None = None
         if admin_socket is not None:
             ops_port = None if settings.ops_listener is None else settings.ops_listener[1]
-            who = probes.who(group=settings.group_id, ops_port=ops_port)
-            self.admin = AdminServer(admin_socket, who=who, begin=self._on_drain, drain=self.drain)
+            self.admin = AdminServer(
+                admin_socket,
+                who=probes.who(group=settings.group_id, ops_port=ops_port),
+                begin=self._on_drain,
+                drain=self.drain,
+                pressure=PressureDesk(self.control.pressure, self.control.force),
+            )
 
     @staticmethod
     def _admin_socket(settings: Settings) -> socket.socket | None:

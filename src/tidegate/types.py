@@ -39,11 +39,11 @@ class LaneState(NamedTuple):
     """One lane, a topic of one consumer handle, as the reader's thread last left it.
 
     Attributes:
-        reason: ``"flowing"``, or why it is held: ring, span, halted, budget or app-down.
+        reason: ``"flowing"``, or why it is held: ring, span, halted, budget, app-down or operator.
         klass: index of the class whose ring is full, or of the lane; -1: any.
         seconds: of this hold.
         holds: since the start.
-        ring_seconds, span_seconds, budget_seconds, app_down_seconds: of ended holds, by reason.
+        ring_seconds, span_seconds, budget_seconds, app_down_seconds, operator_seconds: of ended holds, by reason.
         own: the reader's thread holds it for its own safety, whatever it was told.
         lane_klass: the class that a rule gave the whole topic; -1: each record's own.
         paused: librdkafka was told to pause its partitions.
@@ -55,6 +55,13 @@ class LaneState(NamedTuple):
         span: unsettled offsets of its fullest partition.
         head_age: age in seconds of the record that a hold keeps waiting, where the lane may carry critical records;
             0: not held, or not known.
+        polled: records read, by class, since the start.
+        position, end: sums of next offsets and of the log's ends, over the partitions of which both are known; end
+            None: of none.
+        ends_at: monotonic seconds at which ends were last known; 0: never.
+        assignment: another number where those partitions are others.
+        head_seconds: Unix time of the oldest record read last, or of the one that waits; by the record's own
+            timestamp. None: nothing was read since a partition joined.
         unreadable: partitions of which nothing more can be read, because the data at their position is damaged.
     """
 
@@ -67,6 +74,7 @@ class LaneState(NamedTuple):
     span_seconds: float
     budget_seconds: float = 0.0
     app_down_seconds: float = 0.0
+    operator_seconds: float = 0.0
     own: bool = False
     lane_klass: int = -1
     paused: bool = False
@@ -77,4 +85,10 @@ class LaneState(NamedTuple):
     queued_bytes: int = 0
     span: int = 0
     head_age: float = 0.0
+    polled: tuple[int, ...] = (0,) * len(CLASSES)
+    position: int = 0
+    end: int | None = None
+    ends_at: float = 0.0
+    assignment: int = 0
+    head_seconds: float | None = None
     unreadable: int = 0

@@ -28,6 +28,7 @@ class ModelSlot:
     pending: dict[int, tuple[int, int]] = field(default_factory=dict)  # offset: (missing before it, class)
     abandoned: dict[int, int] = field(default_factory=dict)  # offset: missing before it; ended, never acknowledged
     fixed: int | None = None  # the frontier at the end of the assignment
+    log_end: int = -1
     highest: int = -1
 
     @property
@@ -54,6 +55,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.polled: Counter[tuple[int, int]] = Counter()
         self.ended: Counter[tuple[int, int, int]] = Counter()
         self.stale = 0
+        self.assignments: dict[tuple[int, int], object] = {}  # lane, its number → what it stood for
 
     def _some(self, data: st.DataObject, *states: int) -> ModelSlot | None:
         found = [slot for slot in self.slots if slot.state in states]
@@ -150,6 +152,13 @@ class LedgerMachine(RuleBasedStateMachine):
         if slot.state == DEAD and disposition != DISCARDED:
             self.stale += len(run)
 
+    @precondition(lambda self: self.slots)
+    @rule(data=st.data(), end=st.integers(0, 500))
+    def learn_end(self, data: st.DataObject, end: int) -> None:
+        if (slot := self._some(data, LIVE)) is not None:
+            slot.log_end = end
+            self.ledger.test_log_end(slot.number, end)
+
     # ── revocation ──────────────────────────────────────────────────────────────────────────────────────────────
 
     @precondition(lambda self: self.slots)
@@ -175,6 +184,25 @@ class LedgerMachine(RuleBasedStateMachine):
             self.ledger.test_state(slot.number, ORPHAN)
 
     # ── what always holds ───────────────────────────────────────────────────────────────────────────────────────
+
+    @invariant()
+    def progress(self) -> None:
+        """Sums over the live slots of a lane; a number that says which they are."""
+        if not hasattr(self, "slots"):
+            return
+        for lane, (span, position, end, assignment, _, polled) in enumerate(self.ledger.progress()):
+            live = [slot for slot in self.slots if slot.lane == lane and slot.state == LIVE]
+            known = [slot for slot in live if slot.next >= 0 and slot.log_end >= 0]
+            assert span == max((slot.next - slot.frontier for slot in live if slot.frontier >= 0), default=0)
+            assert position == sum(slot.next for slot in known)
+            assert end == (sum(max(slot.next, slot.log_end) for slot in known) if known else None)
+            assert polled == tuple(self.polled[lane, klass] for klass in range(4))
+            stood_for = frozenset(map(id, live)), frozenset(map(id, known))
+            assert self.assignments.setdefault((lane, assignment), stood_for) == stood_for
+        assert self.ledger.ended() == tuple(
+            tuple(sum(self.ended[lane, k, d] for lane in range(len(LANES))) for d in range(len(DISPOSITIONS)))
+            for k in range(4)
+        )
 
     @invariant()
     def frontiers(self) -> None:

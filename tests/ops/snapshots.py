@@ -14,8 +14,16 @@ from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.ops.snapshot import Snapshot, Sources
 from tidegate.pressure.adaptive import Adaptive
+from tidegate.pressure.orders import Pressure, Rung
+from tidegate.pressure.signals import LaneView, View
 from tidegate.sinks.base import open_sink
 from tidegate.types import LaneState
+
+ORDERS = LaneView((1.0, 2.0, 3.0, 4.0), 10.0, 50.0, 2.5, (0.1, 0.2, 0.3, 0.4), False, 0.0)
+PRESSURE = Pressure(
+    Rung.HOLD, None, Rung.PAUSE, (1.0, 1.0, 0.5, 0.25), {Rung.HOLD: 2},
+    View(8.0, 9.0, 7.0, 0.75, (0, 0, 0, 0), (0.0,) * 4, {0: ORDERS}, 0.5, (1.0, 2.0, 2.0, 2.0)),
+)  # fmt: skip
 
 
 @dataclass
@@ -54,7 +62,9 @@ class Parts:
         assert self.rings.push(klass, b"{}", slot=self.slots[lane], offset=offset, timestamp_ms=timestamp_ms)
 
     def snapshot(self, **changes: Any) -> Snapshot:
-        sources = Sources(self.ledger, self.dispatcher, self.reader, self.delivery.stats, lambda: 12345)  # type: ignore[arg-type]
+        sources = Sources(
+            self.ledger, self.dispatcher, self.reader, self.delivery.stats, lambda: 12345, lambda: PRESSURE,  # type: ignore[arg-type]
+        )  # fmt: skip
         return replace(sources.take(), **changes)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +15,11 @@ from tidegate.ops.admin import HEADER, AdminServer
 from tidegate.ops.drain import Drain
 from tidegate.ops.guard import Limits
 from tidegate.ops.http import listen
+from tidegate.ops.pressure import PressureDesk
+from tidegate.pressure.orders import Rung
 from tidegate.probes import who
+
+from .snapshots import PRESSURE
 
 GOOD = {"Host": "localhost", HEADER: "drain", "Content-Type": "application/json", "Content-Length": "0"}
 
@@ -28,12 +34,25 @@ class Admin:
         self.begun = 0
         self.drain = Drain(lambda: {0: (1, 10, 2)})
         limits = Limits(connections=4, head_seconds=0.5)
+        self.forced: list[Rung | None] = []
         self.server = AdminServer(
-            listen(("127.0.0.1", 0), "admin"), who=WHO, begin=self._begin, drain=self.drain, limits=limits
+            listen(("127.0.0.1", 0), "admin"),
+            who=WHO,
+            begin=self._begin,
+            drain=self.drain,
+            pressure=PressureDesk(
+                lambda: replace(PRESSURE, forced=self.forced[-1] if self.forced else None), self._force
+            ),
+            limits=limits,
         )
 
     def _begin(self) -> None:
         self.begun += 1
+
+    def _force(self, rung: Rung | None) -> None:
+        if rung is Rung.DEFER:
+            raise ValueError("there is no parking topic")
+        self.forced.append(rung)
 
     async def ask(self, request: str = "POST /drain", **change: str | None) -> tuple[int, str]:
         headers = {**GOOD, **{name.replace("_", "-"): value for name, value in change.items()}}
@@ -68,6 +87,18 @@ async def test_a_drain_is_asked_for_and_told_of(admin: Admin) -> None:
     assert (await admin.ask(Host="[::1]:9401"))[0] == (await admin.ask(Host="[::1]"))[0] == 200
 
 
+async def test_the_rung_is_told_of_and_set(admin: Admin) -> None:
+    status, body = await admin.ask("POST /pressure")
+    told = json.loads(body)
+    assert (status, told["rung"], told["forced"], admin.forced) == (200, "hold", None, [])
+    assert told["classes"]["bulk"] == {"offered": 4.0, "completed": 2.0, "queued": 0, "keep": 0.25}
+    assert json.loads((await admin.ask("POST /pressure?rung=pause"))[1])["forced"] == "pause"
+    assert json.loads((await admin.ask("POST /pressure?rung=auto"))[1])["forced"] is None
+    assert await admin.ask("POST /pressure?rung=defer") == (409, "there is no parking topic\n")
+    assert (await admin.ask("POST /pressure?rung=low"))[0] == 400
+    assert (admin.forced, admin.begun) == ([Rung.PAUSE, None], 0)
+
+
 @pytest.mark.parametrize(
     ("request_line", "change", "status"),
     [
@@ -84,6 +115,9 @@ async def test_a_drain_is_asked_for_and_told_of(admin: Admin) -> None:
         ("GET /drain", {}, 405),
         ("OPTIONS /drain", {}, 405),  # a preflight gets no leave
         ("POST /", {}, 404),
+        ("POST /pressure?rung=pause", {HEADER: None}, 403),
+        ("POST /pressure?rung=pause", {"Origin": "null"}, 403),
+        ("GET /pressure", {}, 405),
         ("GET /metrics", {}, 404),
         ("POST /drain", {"Content-Length": "65537"}, 413),
         ("POST /drain", {"X-Long": "a" * 9000}, 431),
@@ -93,7 +127,7 @@ async def test_anything_else_is_refused(
     admin: Admin, request_line: str, change: dict[str, str | None], status: int
 ) -> None:
     assert (await admin.ask(request_line, **change))[0] == status
-    assert admin.begun == 0
+    assert (admin.begun, admin.forced) == (0, [])
 
 
 async def test_a_sidecar_of_the_same_host_is_not_taken_for_another(admin: Admin) -> None:

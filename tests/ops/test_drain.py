@@ -40,7 +40,7 @@ class Pod:
         self.ops: Ops = ops_of(self.sidecar)
         self.sidecar.wait_log("admin endpoint is there")
 
-    def command(self, *arguments: str, **more: str) -> tuple[int, str]:
+    def command(self, *arguments: str, lines: int = 1, **more: str) -> tuple[int, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("TIDEGATE_")}
         done = subprocess.run(
             [sys.executable, "-m", "tidegate", *arguments],
@@ -56,7 +56,7 @@ class Pod:
             | more,
         )
         assert done.stderr == "", done.stderr
-        assert done.stdout.count("\n") == 1, done.stdout
+        assert done.stdout.count("\n") == lines, done.stdout
         return done.returncode, done.stdout.strip()
 
     def drained(self) -> tuple[int, dict[str, Any]]:

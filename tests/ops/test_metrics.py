@@ -40,7 +40,7 @@ def test_names_follow_the_conventions() -> None:
         assert family.name.endswith("_total") == (family.kind == "counter"), family.name
         assert not re.search(r"_(ms|us|ns|kib|mib|kb|percent|count)(_|$)", family.name), family.name
         assert set(family.labels) <= {
-            "topic", "class", "disposition", "reason", "partition", "state", "version", "librdkafka", "event",
+            "topic", "class", "disposition", "reason", "partition", "state", "version", "librdkafka", "event", "rung",
         }  # fmt: skip
         assert family.help.endswith(".")
 

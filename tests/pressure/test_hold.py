@@ -17,15 +17,15 @@ from tidegate.pressure.hold import (
     Decision,
     Holds,
     Lane,
+    Levels,
     Reason,
-    Signals,
 )
 from tidegate.pressure.marks import Level
 
 MIB = 1 << 20
 EMPTY = Level(0, 100)
 BULK, CRITICAL, MIXED = Lane(klass=3), Lane(klass=0), Lane(klass=-1)
-CALM = Signals(
+CALM = Levels(
     rings=(EMPTY,) * 4, buffered=EMPTY, memory=Level(0, 96 * MIB), span=Level(0, 1000), app_down=False, lanes={}
 )
 
@@ -39,30 +39,30 @@ def memory(share: float) -> Level:
 
 
 class Story:
-    """Signals over time, a tick each; and the decisions."""
+    """Levels over time, a tick each; and the decisions."""
 
     def __init__(self, **lanes: Lane) -> None:
         self.holds = Holds()
         self.now = 1000.0
         self.names = list(lanes)
-        self.signals = replace(CALM, lanes=dict(enumerate(lanes.values())))
+        self.levels = replace(CALM, lanes=dict(enumerate(lanes.values())))
         self.made: list[tuple[float, Decision]] = []
 
     def lane(self, name: str, **changes: object) -> None:
         key = self.names.index(name)
-        lane = replace(self.signals.lanes[key], **changes)  # type: ignore[arg-type]
-        self.signals = replace(self.signals, lanes={**self.signals.lanes, key: lane})
+        lane = replace(self.levels.lanes[key], **changes)  # type: ignore[arg-type]
+        self.levels = replace(self.levels, lanes={**self.levels.lanes, key: lane})
 
     def run(self, seconds: float = 0.1, **changes: object) -> list[tuple[str, Act, Reason | None]]:
-        """So many seconds of these signals; what was decided in them."""
-        self.signals = replace(self.signals, **changes)  # type: ignore[arg-type]
+        """So many seconds of these levels; what was decided in them."""
+        self.levels = replace(self.levels, **changes)  # type: ignore[arg-type]
         found = []
         for _ in range(max(1, round(seconds * 10))):
             self.now += 0.1
-            for key, lane in self.signals.lanes.items():
+            for key, lane in self.levels.lanes.items():
                 if lane.own_seconds is not None:
                     self.lane(self.names[key], own_seconds=lane.own_seconds + 0.1)
-            for decision in self.holds.decide(self.now, self.signals):
+            for decision in self.holds.decide(self.now, self.levels):
                 self.made.append((self.now, decision))
                 found.append((self.names[decision.lane], decision.act, decision.reason))
         return found
@@ -230,7 +230,7 @@ lanes = st.builds(
     halted=st.booleans(),
 )
 moments = st.builds(
-    Signals,
+    Levels,
     rings=st.tuples(*[st.builds(Level, st.floats(0, 110), st.just(100), st.floats(0, 600))] * 4),
     buffered=st.builds(Level, st.floats(0, 110), st.just(100)),
     memory=shares.map(memory),
@@ -238,13 +238,13 @@ moments = st.builds(
     app_down=st.booleans(),
     lanes=st.fixed_dictionaries(dict.fromkeys(range(3), lanes)),
 )
-# Signals that stay for a while and then jump, at a tick that is sometimes late.
+# Levels that stay for a while and then jump, at a tick that is sometimes late.
 stories = st.lists(st.tuples(moments, st.integers(1, 120), st.sampled_from([0.1, 0.1, 0.1, 0.25, 3.0])), max_size=40)
 
 
 @settings(deadline=None, max_examples=150)
 @given(stories)
-def test_no_flicker_no_early_pause_and_always_an_end(story: list[tuple[Signals, int, float]]) -> None:
+def test_no_flicker_no_early_pause_and_always_an_end(story: list[tuple[Levels, int, float]]) -> None:
     holds, now = Holds(), 0.0
     held: dict[int, float] = {}  # lane → since when, by us
     anyhow: dict[int, float] = {}  # lane → since when, by anyone
@@ -253,10 +253,10 @@ def test_no_flicker_no_early_pause_and_always_an_end(story: list[tuple[Signals, 
     pauses: dict[int, list[float]] = {}
     resumed: dict[int, float] = {}
 
-    def tick(signals: Signals, elapsed: float) -> None:
+    def tick(levels: Levels, elapsed: float) -> None:
         nonlocal now
         now += elapsed
-        for decision in holds.decide(now, signals):
+        for decision in holds.decide(now, levels):
             key = decision.lane
             if decision.act is Act.HOLD:
                 if key not in held:
@@ -269,7 +269,7 @@ def test_no_flicker_no_early_pause_and_always_an_end(story: list[tuple[Signals, 
             elif decision.act is Act.PAUSE:
                 assert key not in paused
                 assert now - resumed.get(key, float("-inf")) >= DWELL_SECONDS
-                lane = signals.lanes[key]
+                lane = levels.lanes[key]
                 assert key in held or lane.own_seconds is not None
                 own = lane.own_seconds if lane.own_seconds is not None and key not in held else None
                 assert (own if own is not None else now - anyhow[key]) >= PAUSE_AFTER_SECONDS - 1e-9
@@ -279,7 +279,7 @@ def test_no_flicker_no_early_pause_and_always_an_end(story: list[tuple[Signals, 
             else:
                 assert now - paused.pop(key) >= DWELL_SECONDS
                 resumed[key] = now
-        for key, lane in signals.lanes.items():
+        for key, lane in levels.lanes.items():
             if key in held or key in paused or lane.own_seconds is not None:
                 anyhow.setdefault(key, now - (lane.own_seconds or 0.0))
             else:
@@ -287,9 +287,9 @@ def test_no_flicker_no_early_pause_and_always_an_end(story: list[tuple[Signals, 
             assert (holds.reason(key) is not None) == (key in held)
             assert holds.paused(key) == (key in paused)
 
-    for signals, ticks, elapsed in story:
+    for levels, ticks, elapsed in story:
         for _ in range(ticks):
-            tick(signals, elapsed)
+            tick(levels, elapsed)
     calm = replace(CALM, lanes=dict.fromkeys(range(3), MIXED))
     for _ in range(round(DWELL_SECONDS * 10) + 1):
         tick(calm, 0.1)

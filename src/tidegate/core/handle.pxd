@@ -15,6 +15,7 @@ cdef class Handle(Commits):
     cdef int64_t assign_after_ns
     cdef int64_t look_after_ns
     cdef int64_t look_every_ns
+    cdef int64_t look_ends_ns            # when to ask next where the logs end
     cdef int64_t revoke_until_ns
     cdef int64_t awaiting_ns             # since when an assignment is waited for; 0: the last word was an assignment
     cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
@@ -33,7 +34,7 @@ cdef class Handle(Commits):
     cdef void _event(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
     cdef void _rebalance(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
     cdef void _assign(self, int64_t now_ns) noexcept nogil
-    cdef bint _open(self, rd_kafka_topic_partition_list_t *list) noexcept nogil
+    cdef bint _open(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil
     cdef bint _busy(self) noexcept nogil
     cdef void _revoke(self, int64_t now_ns) noexcept nogil
     cdef void _repair(self, int64_t now_ns) noexcept nogil

@@ -44,6 +44,7 @@ from tidegate.errors import BrokerError
 cdef enum:
     SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
     LOOK_MS = 2000               # topics made anew are noticed at least so often
+    LOOK_ENDS_NS = 1000000000    # what comes into held lanes is seen so often
 
 
 cdef class Handle(Commits):
@@ -102,6 +103,9 @@ cdef class Handle(Commits):
             if now_ns >= self.look_after_ns and not self.last_commit_until_ns:
                 self.look_after_ns = now_ns + self.look_every_ns
                 self.start.look()
+            if now_ns >= self.look_ends_ns and not self.last_commit_until_ns:
+                self.look_ends_ns = now_ns + LOOK_ENDS_NS
+                self.start.look_ends(now_ns)
         if self.closing:
             self.closed = self.closed or self.rk.consumer_closed(self.client)
         elif self.last_commit_until_ns:
@@ -204,7 +208,7 @@ cdef class Handle(Commits):
         if not self.start.resolve(list, now_ns):
             self.asked, self.assign_after_ns = False, now_ns + RETRY_NS
             return
-        if not self._open(list):
+        if not self._open(list, now_ns):
             self.mailbox.put(NOTE_FATAL, 0, 0, b"no memory for an assigned partition")
             self.failed = True
         self._adopt(list, True)
@@ -217,7 +221,7 @@ cdef class Handle(Commits):
         self.changed_ns = now_ns
         self.sweep()  # starts that the group does not know are committed at once
 
-    cdef bint _open(self, rd_kafka_topic_partition_list_t *list) noexcept nogil:
+    cdef bint _open(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil:
         """A slot and a forward for each partition."""
         cdef rd_kafka_topic_partition_t *part
         cdef tg_lane *lane
@@ -232,6 +236,9 @@ cdef class Handle(Commits):
             if slot is NULL or not self.intake.place(lane, part.partition, slot):
                 return False
             slot.begin, slot.log = part.offset, lane.log_number
+            if self.start.highs.elems[i].offset >= 0:
+                tg_store_i64(&slot.log_end, self.start.highs.elems[i].offset)
+                tg_store_i64(&lane.ends_ns, now_ns)
             if part.offset != self.start.committed(part.topic, part.partition):
                 slot.stored, slot.anew = -1, 1
             else:

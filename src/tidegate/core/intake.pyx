@@ -110,6 +110,7 @@ cdef class Intake(Lanes):
         """Takes one batch from the lane's queue, or goes on with the carry. Returns the messages dealt with."""
         cdef ssize_t got
         cdef size_t bytes = 0
+        cdef int64_t head_ms = -1
         cdef uint32_t i, first, done
         cdef rd_kafka_message_t *ahead
         cdef const uint8_t *payload
@@ -119,6 +120,8 @@ cdef class Intake(Lanes):
             lane.carry_len = <uint32_t>got if got > 0 else 0
         first = lane.carry_at
         i = first
+        if i < lane.carry_len and lane.carry[i].err == 0:
+            head_ms = self.rk.message_timestamp(lane.carry[i], NULL)
         while i < lane.carry_len:
             # Messages were written by another core: ask for the next ones while this one is worked on.
             if i + 4 < lane.carry_len:
@@ -142,6 +145,9 @@ cdef class Intake(Lanes):
         lane.carry_at = i
         if i != first:
             self.rings.publish()
+            lane.stirred = True
+            if head_ms >= 0 and (lane.reading_ms < 0 or head_ms < lane.reading_ms):
+                lane.reading_ms = head_ms
             lane.mean_bytes = (7 * lane.mean_bytes + <int64_t>(bytes // (i - first))) // 8 if lane.mean_bytes else (
                 <int64_t>(bytes // (i - first)))
             lane.carry_max = <uint32_t>min(<size_t>TG_CARRY, 1 + TG_CARRY_BYTES // (1 + bytes // (i - first)))

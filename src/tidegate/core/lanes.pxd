@@ -19,7 +19,8 @@ cdef enum:
     TG_ORDERED_SPAN = 5          # too many unsettled offsets, nearly
     TG_ORDERED_BUDGET = 6        # memory is short
     TG_ORDERED_APP_DOWN = 7      # nobody would take what it brings
-    TG_REASONS = 8
+    TG_ORDERED_OPERATOR = 8      # somebody said so
+    TG_REASONS = 9
 
     TG_ORDER_REASON = 15         # of tg_lane.order: one of TG_ORDERED_*, or 0
     TG_ORDER_PAUSE = 16          # librdkafka is to let go what it fetched ahead, and to fetch no more
@@ -48,6 +49,10 @@ cdef struct tg_lane:
     int64_t queued               # messages fetched, not yet in a ring: as last looked at
     int64_t mean_bytes           # of the last messages
     int64_t head_ms              # timestamp of the message that a hold keeps waiting; -1: none, or not known
+    int64_t read_ms              # oldest timestamp of the last batches' first messages; -1: none since a partition came
+    int64_t reading_ms           # the same, of batches since the last count_queued
+    int64_t ends_ns              # when its partitions' ends were last known; 0: never
+    bint stirred                 # read since its ends were asked for
     uint32_t resets              # slots whose position was out of range
     int64_t mend_after_ns        # when a slot that could not be read is next to be tried again; 0: there is none
     uint32_t carry_at

@@ -14,10 +14,10 @@ import time
 
 from tidegate.types import LaneState
 
-REASONS = ("flowing", "ring", "span", "halted", "ring", "span", "budget", "app-down")
+REASONS = ("flowing", "ring", "span", "halted", "ring", "span", "budget", "app-down", "operator")
 assert len(REASONS) == TG_REASONS
 ORDERS = {None: 0, "ring": TG_ORDERED_RING, "span": TG_ORDERED_SPAN, "budget": TG_ORDERED_BUDGET,
-          "app-down": TG_ORDERED_APP_DOWN}
+          "app-down": TG_ORDERED_APP_DOWN, "operator": TG_ORDERED_OPERATOR}
 
 
 cdef class Lanes:
@@ -71,6 +71,7 @@ cdef class Lanes:
             return NULL
         lane.number, lane.handle, lane.carry_max, lane.head_ms = number, handle, 16, -1
         lane.known = -1
+        lane.read_ms = lane.reading_ms = -1
         lane.topic_class, lane.topic_rule = decided if decided is not None else (-1, -1)
         self.lanes[self.lane_count] = lane
         self.lane_count += 1
@@ -94,6 +95,8 @@ cdef class Lanes:
             memset(begun + lane.slot_room, 0, (room - lane.slot_room) * sizeof(int32_t))
             lane.begun, lane.slot_room = begun, room
         lane.slots[partition] = slot
+        lane.reading_ms = -1
+        tg_store_i64(&lane.read_ms, -1)
         return True
 
     cdef void forget(self, tg_lane *lane, int32_t partition, int64_t now_ns) noexcept nogil:
@@ -167,29 +170,34 @@ cdef class Lanes:
         return reason == TG_FLOWING
 
     cdef void count_queued(self) noexcept nogil:
-        """Looks how much librdkafka has fetched ahead for each lane."""
+        """Looks how much librdkafka has fetched ahead for each lane, and notes how old what was read is."""
         cdef int i
         cdef tg_lane *lane
         for i in range(self.lane_count):
             lane = self.lanes[i]
             if lane.queue is not NULL:
                 tg_store_i64(&lane.queued, <int64_t>self.rk.queue_length(lane.queue) + lane.carry_len - lane.carry_at)
+            if lane.reading_ms >= 0:
+                tg_store_i64(&lane.read_ms, lane.reading_ms)
+                lane.reading_ms = -1
 
     # --- for the event loop -----------------------------------------------------------------------
 
     def report(self, int64_t now_ns) -> list:
         """A LaneState for each lane."""
         cdef int i, reason
-        cdef int64_t head_ms, queued, wall_ms = <int64_t>(time.time() * 1000)
+        cdef int64_t head_ms, read_ms, queued, wall_ms = <int64_t>(time.time() * 1000)
         cdef double current
         cdef tg_lane *lane
-        spans, unreadable = self.ledger.by_lane()
+        progress = self.ledger.progress()
         lanes = []
         for i in range(self.lane_count):
             lane = self.lanes[i]
             reason = tg_load_i32(&lane.hold)
             head_ms = tg_load_i64(&lane.head_ms)
+            read_ms = tg_load_i64(&lane.read_ms)
             queued = tg_load_i64(&lane.queued)
+            span, position, end, assignment, unreadable, polled = progress[lane.number]
             current = (now_ns - lane.paused_since_ns) / 1e9 if tg_load_i32(&lane.paused) else 0.0
             lanes.append(LaneState(
                 self.ledger._lane_names[lane.number], REASONS[reason], lane.hold_class,
@@ -198,6 +206,7 @@ cdef class Lanes:
                 (lane.held_ns[TG_HELD_SPAN] + lane.held_ns[TG_ORDERED_SPAN]) / 1e9,
                 lane.held_ns[TG_ORDERED_BUDGET] / 1e9,
                 lane.held_ns[TG_ORDERED_APP_DOWN] / 1e9,
+                lane.held_ns[TG_ORDERED_OPERATOR] / 1e9,
                 TG_FLOWING < reason <= TG_HALTED,
                 lane.topic_class,
                 lane.paused != 0,
@@ -206,9 +215,15 @@ cdef class Lanes:
                 lane.purged,
                 queued,
                 queued * (lane.mean_bytes + TG_QUEUED_BYTES),
-                spans[lane.number],
+                span,
                 max(0, wall_ms - head_ms) / 1e3 if reason and head_ms >= 0 else 0.0,
-                unreadable[lane.number],
+                polled,
+                position,
+                end,
+                tg_load_i64(&lane.ends_ns) / 1e9,
+                assignment,
+                head_ms / 1e3 if reason and head_ms >= 0 else read_ms / 1e3 if read_ms >= 0 else None,
+                unreadable,
             ))
         return lanes
 

@@ -55,6 +55,8 @@ cdef struct tg_slot:
     int32_t tries           # how often it could not, at `stuck_at`; 0: never
     int64_t stuck_at
     int64_t mend_after_ns   # when it is asked for again
+    int64_t log_end         # where a reader of committed records comes to an end, when last asked; -1: not known
+    uint64_t serial         # no other slot of this process ever has the same
     uint64_t read
     uint64_t _line[8]
     # event loop's
@@ -88,6 +90,7 @@ cdef class Ledger:
     cdef int64_t last_settled_ns
     cdef uint64_t taken[TG_CLASSES]      # event loop: records taken out of the rings
     cdef uint64_t stale                  # acknowledgements that came too late to count for the offsets
+    cdef uint64_t _opened                # slots ever opened
 
     # reader
     cdef tg_slot *open(self, int lane, int partition, int64_t start) noexcept nogil

@@ -30,8 +30,15 @@ class Ledger:
         """``{topic: records that retention took before they were read}``."""
     def partitions(self) -> list[tuple[str, int, int, int, int, int]]:
         """``(topic, partition, position, frontier, target, stored)`` of every live slot; negative where not known."""
-    def spans(self) -> list[int]:
-        """For each lane: unsettled offsets of its fullest partition."""
+    def progress(self) -> list[tuple[int, int, int | None, int, int, tuple[int, ...]]]:
+        """For each lane ``(span, position, end, assignment, unreadable, polled)``, of its live slots.
+
+        Unsettled offsets of its fullest partition; sums of positions and of ends, over the partitions of which both
+        are known (end None: of none); a number that differs wherever those partitions do; partitions that cannot be
+        read further; records read, by class.
+        """
+    def ended(self) -> tuple[tuple[int, ...], ...]:
+        """By class: records by disposition, in the order of DISPOSITIONS, over all lanes."""
     def times(self) -> tuple[int, int]:
         """Monotonic nanoseconds of the first read and the last settlement; 0 where there was none."""
 
@@ -45,4 +52,5 @@ class Ledger:
         self, number: int, first: int, count: int = 1, gap: int = 0, klass: int = 0, disposition: int = 0
     ) -> None: ...
     def test_state(self, number: int, state: int) -> None: ...
+    def test_log_end(self, number: int, end: int) -> None: ...
     def test_slot(self, number: int) -> dict[str, int]: ...

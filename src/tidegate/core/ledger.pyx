@@ -11,7 +11,16 @@ cdef extern from *:
     """
     #define tg_ctz64(x) __builtin_ctzll(x)
     #define tg_popcount64(x) __builtin_popcountll(x)
+    /* A bijection that leaves nothing of the order of its arguments (Steele et al. 2014, SplitMix64's finalizer):
+       sums of its values differ where the sets differ. */
+    static inline unsigned long long tg_mix64(unsigned long long x)
+    {
+        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+        x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+        return x ^ (x >> 31);
+    }
     """
+    uint64_t tg_mix64(uint64_t x) noexcept nogil
     int ctz "tg_ctz64"(uint64_t x) noexcept nogil
     int popcount "tg_popcount64"(uint64_t x) noexcept nogil
 
@@ -19,6 +28,14 @@ from tidegate.core.atomic cimport tg_load_i32, tg_load_i64, tg_load_u64, tg_stor
 from tidegate.core.rdkafka cimport TG_RK_OFFSET_BEGINNING
 
 from tidegate.types import CLASS_LABELS, Disposition
+
+cdef struct tg_progress:
+    int64_t span
+    int64_t position
+    int64_t end
+    uint64_t assignment
+    int known                # partitions whose position and end are
+    int unreadable
 
 DISPOSITIONS = tuple(Disposition)
 assert len(DISPOSITIONS) == TG_DISPOSITIONS
@@ -87,6 +104,9 @@ cdef class Ledger:
         slot.next = slot.frontier = start
         slot.stored = start
         slot.end = slot.target = slot.reset_from = -1
+        slot.log_end = -1
+        self._opened += 1
+        slot.serial = self._opened
         slot.begin = start if start >= 0 else TG_RK_OFFSET_BEGINNING
         tg_store_i32(&slot.state, TG_SLOT_LIVE)
         return slot
@@ -273,24 +293,51 @@ cdef class Ledger:
                               tg_load_i64(&slot.frontier), slot.target, slot.stored))
         return found
 
-    def by_lane(self) -> tuple:
-        """Two lists, for each lane: unsettled offsets of its fullest partition; partitions that cannot be read further.
-        """
+    def progress(self) -> list:
+        """For each lane: ``(span, position, end, assignment, unreadable, polled by class)``; see ledger.pyi."""
         cdef int32_t i
+        cdef int lane, k
         cdef tg_slot *slot
-        cdef int64_t frontier, wide
-        cdef list widest = [0] * self.lane_count, unreadable = [0] * self.lane_count
+        cdef tg_progress *one
+        cdef int64_t frontier, position, end
+        cdef tg_progress *found = <tg_progress *>calloc(self.lane_count + 1, sizeof(tg_progress))
+        if found is NULL:
+            raise MemoryError
         for i in range(tg_load_i32(&self._used)):
             slot = self.slots[i]
             if tg_load_i32(&slot.state) != TG_SLOT_LIVE:
                 continue
-            if tg_load_i32(&slot.tries) and tg_load_i64(&slot.stuck_at) == tg_load_i64(&slot.next):
-                unreadable[slot.lane] += 1
+            one = &found[slot.lane]
+            one.unreadable += tg_load_i32(&slot.tries) != 0 and tg_load_i64(&slot.stuck_at) == tg_load_i64(&slot.next)
             frontier = tg_load_i64(&slot.frontier)
-            wide = tg_load_i64(&slot.next) - frontier
-            if frontier >= 0 and wide > <int64_t>widest[slot.lane]:
-                widest[slot.lane] = wide
-        return widest, unreadable
+            end = tg_load_i64(&slot.log_end)
+            position = tg_load_i64(&slot.next)
+            one.assignment += tg_mix64(slot.serial)
+            if frontier >= 0 and position - frontier > one.span:
+                one.span = position - frontier
+            if position >= 0 and end >= 0:
+                one.assignment += tg_mix64(~slot.serial)
+                one.known += 1
+                one.position += position
+                one.end += max(end, position)  # the log is as long as what was read of it, whatever was answered before
+        progress = []
+        for lane in range(self.lane_count):
+            one = &found[lane]
+            progress.append((one.span, one.position, one.end if one.known else None, one.assignment, one.unreadable,
+                             tuple([tg_load_u64(&self.lanes[lane].polled[k]) for k in range(TG_CLASSES)])))
+        free(found)
+        return progress
+
+    def ended(self) -> tuple:
+        """By class: records by disposition, in the order of DISPOSITIONS, over all lanes."""
+        cdef int lane, k, d
+        cdef uint64_t total[TG_CLASSES][TG_DISPOSITIONS]
+        memset(total, 0, sizeof(total))
+        for lane in range(self.lane_count):
+            for k in range(TG_CLASSES):
+                for d in range(TG_DISPOSITIONS):
+                    total[k][d] += self.lanes[lane].ended[k][d]
+        return tuple([tuple([total[k][d] for d in range(TG_DISPOSITIONS)]) for k in range(TG_CLASSES)])
 
     def times(self) -> tuple:
         """Monotonic nanoseconds of the first read and the last settlement; 0 where there was none."""
@@ -336,6 +383,9 @@ cdef class Ledger:
 
     def test_state(self, uint32_t number, int state) -> None:
         tg_store_i32(&self.slots[number].state, state)
+
+    def test_log_end(self, uint32_t number, int64_t end) -> None:
+        tg_store_i64(&self.slots[number].log_end, end)
 
     def test_slot(self, uint32_t number) -> dict:
         """What stands in a slot."""

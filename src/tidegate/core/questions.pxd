@@ -33,6 +33,7 @@ cdef class Questions:
     cdef bint mute                       # the last question for topics was not answered
     cdef int64_t ready_ns
     cdef int64_t asked_ns                # since when the assignment waits; 0: none does
+    cdef bint asking_ends                # a question for the logs' ends is under way
     cdef int32_t commits_err             # 0: they are known
     # By the partitions of the assignment, each at its index; offset below 0: not known.
     cdef rd_kafka_topic_partition_list_t *lows      # owns: first offset that Kafka still has
@@ -53,6 +54,7 @@ cdef class Questions:
     cdef void ask(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil
     cdef bint ready(self, int64_t now_ns) noexcept nogil
     cdef void look(self) noexcept nogil
+    cdef void look_ends(self, int64_t now_ns) noexcept nogil
     cdef void serve(self, int64_t now_ns) noexcept nogil
     cdef void drop(self) noexcept nogil
     cdef void destroy(self) noexcept nogil
@@ -65,4 +67,6 @@ cdef class Questions:
     cdef void _returned(self, int64_t now_ns) noexcept nogil
     cdef void _seen(self, int64_t now_ns) noexcept nogil
     cdef void _described(self, rd_kafka_event_t *event, bint first, int64_t now_ns) noexcept nogil
+    cdef bint _wants_ends(self, tg_lane *lane) noexcept nogil
+    cdef void _ended(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
     cdef void _listed(self, rd_kafka_event_t *event, rd_kafka_topic_partition_list_t *list) noexcept nogil

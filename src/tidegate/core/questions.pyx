@@ -13,8 +13,9 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport strcmp
 from posix.unistd cimport write
 
-from tidegate.core.atomic cimport tg_load_i32, tg_store_i32
+from tidegate.core.atomic cimport tg_load_i32, tg_store_i32, tg_store_i64
 from tidegate.core.client cimport RETRY_NS
+from tidegate.core.ledger cimport TG_SLOT_LIVE, tg_slot
 from tidegate.core.mailbox cimport NOTE_ERROR
 from tidegate.core.rdkafka cimport (
     TG_RK_ADMIN_DESCRIBETOPICS,
@@ -48,6 +49,7 @@ cdef enum:
     ASKED_ENDS = 3
     ASKED_LOOK = 4
     ASKED_MET = 5
+    ASKED_LAG = 6
     KINDS = 8
 
 
@@ -145,6 +147,51 @@ cdef class Questions:
         if list.cnt:
             self._describe(ASKED_LOOK, list)
         self.rk.topic_partition_list_destroy(list)
+
+    cdef void look_ends(self, int64_t now_ns) noexcept nogil:
+        """Asks where the logs end of the lanes that are held, read or behind: what holding keeps from us must still be
+        seen coming. Of a lane that is free to be read, and brought nothing, they are where they were."""
+        cdef rd_kafka_topic_partition_list_t *asked
+        cdef rd_kafka_AdminOptions_t *options
+        cdef rd_kafka_error_t *error
+        cdef tg_lane *lane
+        cdef int i, p
+        if self.asking_ends:
+            return
+        asked = self.rk.topic_partition_list_new(16)
+        for i in range(self.intake.lane_count):
+            lane = self.intake.lanes[i]
+            if lane.handle != self.handle:
+                continue
+            if not self._wants_ends(lane):
+                if lane.ends_ns:
+                    tg_store_i64(&lane.ends_ns, now_ns)
+                continue
+            lane.stirred = False
+            for p in range(lane.slot_room):
+                if lane.slots[p] is not NULL and lane.slots[p].state == TG_SLOT_LIVE:
+                    self.rk.topic_partition_list_add(
+                        asked, self.intake.ledger.lanes[lane.number].topic, p).offset = TG_RK_OFFSET_END
+        if asked.cnt:
+            options = self._options(TG_RK_ADMIN_LISTOFFSETS, ASKED_LAG)
+            error = self.rk.AdminOptions_set_isolation_level(options, TG_RK_READ_COMMITTED)
+            if error is not NULL:
+                self.rk.error_destroy(error)
+            self.rk.ListOffsets(self.client, asked, options, self.answers)
+            self.rk.AdminOptions_destroy(options)
+            self.asking_ends = True
+        self.rk.topic_partition_list_destroy(asked)
+
+    cdef bint _wants_ends(self, tg_lane *lane) noexcept nogil:
+        cdef tg_slot *slot
+        cdef int p
+        if lane.stirred or lane.hold or lane.paused or tg_load_i32(&lane.order):
+            return True
+        for p in range(lane.slot_room):
+            slot = lane.slots[p]
+            if slot is not NULL and slot.state == TG_SLOT_LIVE and (slot.log_end < 0 or slot.log_end > slot.next):
+                return True
+        return False
 
     cdef rd_kafka_AdminOptions_t *_options(self, int operation, int kind) noexcept nogil:
         cdef rd_kafka_AdminOptions_t *options = self.rk.AdminOptions_new(self.client, operation)
@@ -262,6 +309,9 @@ cdef class Questions:
                 self._described(event, tag % KINDS == ASKED_MET, now_ns)
                 if tag == self.round * KINDS + ASKED_TOPICS:
                     self.undescribed = False
+            elif tag % KINDS == ASKED_LAG:
+                self.asking_ends = False
+                self._ended(event, now_ns)
             elif tag // KINDS == self.round:
                 self.waiting -= 1
                 if tag % KINDS == ASKED_LOWS:
@@ -276,6 +326,29 @@ cdef class Questions:
         elif self.wanted is not NULL and self.lent is NULL and now_ns >= self.send_after_ns:
             self.send_after_ns = now_ns + RETRY_NS
             self._send()
+
+    cdef void _ended(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
+        """Where the logs end. Of the moment of the answer: what was asked may have waited behind a fetch."""
+        cdef const rd_kafka_ListOffsetsResultInfo_t **found
+        cdef const rd_kafka_topic_partition_t *one
+        cdef tg_lane *lane = NULL
+        cdef tg_slot *slot
+        cdef size_t count = 0, i
+        if self.rk.event_error(event) or self.rk.event_type(event) != TG_RK_EVENT_LISTOFFSETS_RESULT:
+            return
+        found = self.rk.ListOffsets_result_infos(self.rk.event_ListOffsets_result(event), &count)
+        for i in range(count):
+            one = self.rk.ListOffsetsResultInfo_topic_partition(found[i])
+            if one.err != TG_RK_ERR_OK or one.offset < 0:
+                continue
+            if lane is NULL or strcmp(self.intake.ledger.lanes[lane.number].topic, one.topic) != 0:
+                lane = self.intake.lane_of(self.handle, one.topic)
+                if lane is NULL:
+                    return
+            slot = lane.slots[one.partition] if one.partition < lane.slot_room else NULL
+            if slot is not NULL and slot.log == lane.log_number:
+                tg_store_i64(&slot.log_end, one.offset)
+                tg_store_i64(&lane.ends_ns, now_ns)
 
     cdef void _listed(self, rd_kafka_event_t *event, rd_kafka_topic_partition_list_t *list) noexcept nogil:
         cdef const rd_kafka_ListOffsetsResultInfo_t **found

@@ -112,5 +112,5 @@ class Reader:
 
         Raises:
             IndexError: there is no such lane.
-            KeyError: a reason other than ring, span, budget and app-down.
+            KeyError: a reason other than ring, span, budget, app-down and operator.
         """

@@ -401,7 +401,7 @@ cdef class Reader:
 
         Raises:
             IndexError: there is no such lane.
-            KeyError: a reason other than ring, span, budget and app-down.
+            KeyError: a reason other than ring, span, budget, app-down and operator.
         """
         self.intake.order(lane, reason, pause)
         self._signal(self._wake_fd)

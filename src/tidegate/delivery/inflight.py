@@ -180,6 +180,10 @@ class InFlight:
                 first = queue[0]
         return None if first is None else first[2]
 
+    def first_due(self) -> float | None:
+        """When the first of the waiting batches is due; None: none waits."""
+        return min((queue[0][0] for queue in self._waiting if queue), default=None)
+
     def pop(self, klass: int) -> Held:
         """The batch of a class that is longest due."""
         return heappop(self._waiting[klass])[2]

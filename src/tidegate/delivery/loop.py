@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from random import Random
 
+from tidegate.delivery.busy import Busy
 from tidegate.delivery.inflight import ALL_CLASSES, Held, InFlight
 from tidegate.delivery.order import Order, Source
 from tidegate.delivery.report import Counters, DeliveryStats, LimitLog, Log, TargetLog
@@ -66,6 +67,7 @@ class Delivery:
         self._pacing = Pacing(concurrency, self._rng, clock(), yields=not adapts)
         self._flight = InFlight(inflight_bytes)
         self._order = Order(source, self._flight, self._pacing, self._limiter)
+        self._busy = Busy(source, self._flight, self._pacing, self._limiter, self._order, clock())
         self._log = TargetLog(log, self._pacing, clock)
         self._limit_log = LimitLog(log, source.batch_records, clock)
         self._counters = Counters()
@@ -150,7 +152,7 @@ class Delivery:
 
     def stats(self) -> DeliveryStats:
         """A snapshot of the counters."""
-        return self._counters.snapshot(self._flight, self._pacing, self._limiter, self._clock())
+        return self._counters.snapshot(self._flight, self._pacing, self._limiter, self._busy, self._clock())
 
     # ── sending ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,15 +167,19 @@ class Delivery:
             self._tasks.add(asyncio.create_task(self._carry(held)))
             now = self._clock()
             if now >= end:
+                self._busy.changed(now, stuck=False)
                 return True
+        self._busy.changed(now, stuck=True)
         return False
 
     def _pump_instant(self, sink: InstantSink, end: float) -> bool:
         """As `_pump`, for a sink that answers at once, while nothing is wrong: no task, no bookkeeping per batch."""
         source, clock = self._source, self._clock
         acks, sends = self._counters.acks, self._counters.sends
-        if self._closed or len(self._flight) or self._pacing.free(clock()) < self._pacing.ceiling:
+        now = clock()
+        if self._closed or len(self._flight) or self._pacing.free(now) < self._pacing.ceiling:
             return False
+        self._busy.set(now, 1.0)  # until it returns; `_pump` says what then is
         while (batch := source.take(ALL_CLASSES)) is not None:
             batch.attempts += 1
             klass = batch.klass
@@ -190,7 +196,8 @@ class Delivery:
                 return False
             source.settle(batch)
             acks[klass] += 1
-            if clock() >= end:
+            if (now := clock()) >= end:
+                self._busy.set(now, 0.0)  # the rest of the loop has its turn, and the target waits for it
                 return True
         return False
 
@@ -226,6 +233,7 @@ class Delivery:
                 held = None if self._closed else self._order.next(now)
                 if held is not None:
                     self._begin(held)
+                self._busy.changed(now, stuck=held is None)
                 if held is None or self._order.has_room(now):
                     self.wake()
         except Exception as error:

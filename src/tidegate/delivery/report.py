@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tidegate.delivery.busy import Busy
 from tidegate.delivery.inflight import InFlight
 from tidegate.pressure.limiter import Figures, Limiter
 from tidegate.sinks.pacing import Change, Pacing, TargetState
@@ -40,6 +41,7 @@ class DeliveryStats:
         retries: outcomes other than an acknowledgement since the start, by reason.
         limit: sends at once, for the target's health. `limiter`: records at once, for its load; None: without limit.
         since: when the target's state began, on Delivery's clock.
+        busy_seconds: how long it was kept busy since the start (see `Busy`).
     """
 
     classes: tuple[ClassStats, ...]
@@ -52,6 +54,7 @@ class DeliveryStats:
     target: TargetState
     reason: str
     since: float
+    busy_seconds: float
 
 
 class Counters:
@@ -62,7 +65,7 @@ class Counters:
         self.acks = [0] * len(CLASSES)
         self.retries: Counter[str] = Counter()
 
-    def snapshot(self, flight: InFlight, pacing: Pacing, limiter: Limiter, now: float) -> DeliveryStats:
+    def snapshot(self, flight: InFlight, pacing: Pacing, limiter: Limiter, busy: Busy, now: float) -> DeliveryStats:
         """The counters, and what is held and why."""
         takable, free = flight.takable(), pacing.free(now)
         ahead = [held for held in flight.ahead if held is not None]
@@ -98,6 +101,7 @@ class Counters:
             target=pacing.state,
             reason=pacing.reason,
             since=pacing.since,
+            busy_seconds=busy.seconds(now),
         )
 
 

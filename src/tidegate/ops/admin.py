@@ -1,4 +1,4 @@
-"""The admin listener, on a loopback address only: ``POST /drain``.
+"""The admin listener, on a loopback address only: ``POST /drain``, ``POST /pressure``.
 
 What the ops listener shows may be seen by the whole pod network; what changes the sidecar comes from within the pod. A
 browser can reach loopback, too (a port-forward, a developer's machine), so a request has to be one that no page can
@@ -16,6 +16,7 @@ import structlog
 from tidegate.ops.drain import Drain
 from tidegate.ops.guard import Limits
 from tidegate.ops.http import JSON, Answer, HttpServer, written
+from tidegate.ops.pressure import PressureDesk
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger("tidegate.admin")
 
 HEADER = "X-Tidegate-Admin"
+_PATHS = ("/drain", "/pressure")
 _HOSTS = ("localhost", "127.0.0.1", "[::1]")  # a page of evil.example that resolves to 127.0.0.1 says evil.example
 
 
@@ -32,6 +34,8 @@ class AdminServer:
     ``POST /drain`` asks for a drain and tells how far it is, as `/drained` does: 202 until it is over, then 200. Asking
     again changes nothing, so whoever waits asks again.
 
+    ``POST /pressure`` tells how the ladder stands; with ``?rung=hold`` or another the operator sets it, and with
+    ``?rung=auto`` it is decided again. 400: there is no such rung, 409: nothing can act on it.
     Sidecars of one host share its loopback, and the default port is the first one's. A request may say whom it means,
     by a header of `probes.who`; any other sidecar refuses it with 409.
 
@@ -48,11 +52,13 @@ class AdminServer:
         who: Mapping[str, str],
         begin: Callable[[], None],
         drain: Drain,
+        pressure: PressureDesk,
         limits: Limits | None = None,
     ) -> None:
         self._who = who
         self._begin = begin
         self._drain = drain
+        self._pressure = pressure
         self._server = HttpServer(sock, self._answer, limits)
         self.address = self._server.address
 
@@ -71,6 +77,8 @@ class AdminServer:
         for name, value in self._who.items():
             if request.headers.get(name, value) != value:
                 return Answer(409, f"another sidecar is here: {name} {value}\n".encode())
+        if request.path == "/pressure":
+            return self._pressure.answer(request.query.get("rung"))
         self._begin()
         return Answer(200 if self._drain.over else 202, self._drain.as_json(), JSON)
 
@@ -80,8 +88,8 @@ def _refusal(request: web.BaseRequest) -> Answer | None:
     host, _, port = headers.get("Host", "").rpartition(":")
     if (host if port.isdigit() else headers.get("Host", "")) not in _HOSTS:
         return Answer(421, b"not a name of this listener\n")
-    if request.path != "/drain":
-        return Answer(404, b"here is /drain\n")
+    if request.path not in _PATHS:
+        return Answer(404, f"here are {', '.join(_PATHS)}\n".encode())
     if request.method != "POST":
         return Answer(405, b"only POST\n", allow="POST")
     if "Origin" in headers:  # of a page; there is none here that could be its own

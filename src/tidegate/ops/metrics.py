@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tidegate.ops.snapshot import Buckets, LimiterFigures, Snapshot
-from tidegate.types import CLASS_LABELS, LaneState
+from tidegate.pressure.orders import Rung
+from tidegate.pressure.signals import LaneView, View
+from tidegate.types import CLASS_LABELS, CLASSES, LaneState
 
 Kind = Literal["counter", "gauge"]
 Series = tuple[tuple[str, ...], float]  # label values in the row's order, and the value
 
 TARGET_STATES = ("open", "slow", "down")
-HOLDS = ("ring", "span", "halted", "budget", "app-down")
+HOLDS = ("ring", "span", "halted", "budget", "app-down", "operator")
 MIXED = "mixed"  # instead of a class: a topic that can carry any
 NOT_KNOWN = -1  # of offsets
 
@@ -80,6 +82,7 @@ def _held_seconds(now: Snapshot) -> Iterable[Series]:
             "span": lane.span_seconds,
             "budget": lane.budget_seconds,
             "app-down": lane.app_down_seconds,
+            "operator": lane.operator_seconds,
         }
         for name in HOLDS:
             yield (lane.topic, name), ended.get(name, 0.0) + (lane.seconds if lane.reason == name else 0.0)
@@ -120,6 +123,25 @@ def _of_limiter(figure: Callable[[LimiterFigures], float]) -> Callable[[Snapshot
 
 def _congestions(now: Snapshot) -> Iterable[Series]:
     return () if now.delivery.limiter is None else (((why,), n) for why, n in now.delivery.limiter.congestions.items())
+
+
+def _of_view(figure: Callable[[View], Iterable[Series]]) -> Callable[[Snapshot], Iterable[Series]]:
+    """No series before the first look."""
+    return lambda now: () if now.pressure.view is None else figure(now.pressure.view)
+
+
+def _rate(value: float | None) -> Iterable[Series]:
+    """No series while it is not known."""
+    return () if value is None else _one(value)
+
+
+def _of_lane_views(figure: Callable[[LaneView], float]) -> Callable[[Snapshot], Iterable[Series]]:
+    def read(now: Snapshot) -> Iterable[Series]:
+        for key, lane in now.pressure.view.lanes.items() if now.pressure.view is not None else ():
+            if key < len(now.lanes):
+                yield (now.lanes[key].topic,), figure(lane)
+
+    return read
 
 
 TABLE: tuple[Family | Histogram, ...] = (
@@ -224,8 +246,8 @@ TABLE: tuple[Family | Histogram, ...] = (
         "gauge",
         ("topic", "reason"),
         "1 while the topic is not read: ring (the ring of a class is full, or nearly), span (too many unsettled offsets"
-        " in a partition), budget (memory is short), app-down (nobody would take what it brings), halted (a record that"
-        " no ring can hold; for good).",
+        " in a partition), budget (memory is short), app-down (nobody would take what it brings), operator (somebody"
+        " said so), halted (a record that no ring can hold; for good).",
         _held,
     ),
     Family(
@@ -293,6 +315,85 @@ TABLE: tuple[Family | Histogram, ...] = (
         "What holding costs critical events: age of the oldest record that waits in a held topic which may carry them,"
         " so none waits longer there; 0 where it is not held, or nothing waits.",
         _by_topic(lambda lane: lane.head_age),
+    ),
+    Family(
+        "tidegate_lane_head_age_seconds",
+        "gauge",
+        ("topic",),
+        "Age of the record at the read head, by its timestamp, corrected for clocks that are wrong; 0 at the end of the"
+        " topic.",
+        _of_lane_views(lambda lane: lane.age),
+    ),
+    Family(
+        "tidegate_lane_lag_records",
+        "gauge",
+        ("topic",),
+        "Records in Kafka that were not read yet, about; ends are asked for each second.",
+        _of_lane_views(lambda lane: lane.lag),
+    ),
+    Family(
+        "tidegate_ladder_rung",
+        "gauge",
+        (),
+        "What pressure makes of the stream: 0 normal, 1 defer, 2 sample, 3 hold (a topic that may carry critical events"
+        " is not read for now), 4 pause.",
+        lambda now: _one(now.pressure.rung),
+    ),
+    Family(
+        "tidegate_ladder_forced",
+        "gauge",
+        (),
+        "1 while the operator has set the rung.",
+        lambda now: _one(float(now.pressure.forced is not None)),
+    ),
+    Family(
+        "tidegate_ladder_changes_total",
+        "counter",
+        ("rung",),
+        "Times that a rung was come to, from above or below.",
+        lambda now: (((rung.label,), now.pressure.changes.get(rung, 0)) for rung in Rung),
+    ),
+    Family(
+        "tidegate_offered_records_per_second",
+        "gauge",
+        ("class",),
+        "What comes, before anything is done about it: of topics that are held or behind, what comes into Kafka.",
+        _of_view(lambda view: _by_class(view.offered(klass) for klass in CLASSES)),
+    ),
+    Family(
+        "tidegate_completed_records_per_second",
+        "gauge",
+        ("class",),
+        "What the target acknowledged in the last seconds.",
+        _of_view(lambda view: _by_class(view.completions)),
+    ),
+    Family(
+        "tidegate_service_records_per_second",
+        "gauge",
+        (),
+        "What the target could complete of all classes together with everything that it may have in hand.",
+        _of_view(lambda view: _rate(view.service)),
+    ),
+    Family(
+        "tidegate_capacity_records_per_second",
+        "gauge",
+        (),
+        "The same over the last minutes, outages left out.",
+        _of_view(lambda view: _rate(view.capacity)),
+    ),
+    Family(
+        "tidegate_target_utilisation",
+        "gauge",
+        (),
+        "How busy the target was kept since the last look, 0 to 1: in hand of what it may have in hand.",
+        _of_view(lambda view: _one(view.utilisation)),
+    ),
+    Family(
+        "tidegate_keep_share",
+        "gauge",
+        ("class",),
+        "Share of a class that the target has room for by the shed law, whether anything is shed or not.",
+        lambda now: _by_class(now.pressure.keep),
     ),
     Family(
         "tidegate_rebalances_total",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidegate.core.dispatcher import Dispatcher
     from tidegate.core.ledger import Ledger
     from tidegate.core.reader import Reader
+    from tidegate.pressure.orders import Pressure
 
 Buckets = tuple[tuple[int, ...], float]  # records by bound, the last beyond all of them; and the sum of all values
 
@@ -87,6 +88,7 @@ class Snapshot:
     refetched: int
     delivery: DeliveryFigures
     accounted_bytes: int
+    pressure: Pressure
     log_lines_dropped: int
     build: tuple[str, str]
 
@@ -100,6 +102,7 @@ class Sources:
     reader: Reader
     delivery: Callable[[], DeliveryFigures]
     accounted_bytes: Callable[[], int]
+    pressure: Callable[[], Pressure]
 
     def take(self) -> Snapshot:
         """The figures of now."""
@@ -123,6 +126,7 @@ class Sources:
             refetched=self.reader.refetched,
             delivery=self.delivery(),
             accounted_bytes=self.accounted_bytes(),
+            pressure=self.pressure(),
             log_lines_dropped=logs.dropped(),
             build=(__version__, version()),
         )

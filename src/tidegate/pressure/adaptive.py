@@ -109,6 +109,11 @@ class Adaptive:
             self.batch_records = size // 2 if size >= FIRST_BATCH_RECORDS else min(size * 2, self._most_records)
         return self._generation
 
+    def busy(self) -> float:
+        """As the limits are: what is not critical within them, all together a quarter more."""
+        sends = (self._other_sends + self._critical_sends) / min(self._limit_sends, self._refusals.most)
+        return max(sends, self._others / self._limit, (self._others + self._critical) / (self._limit * RESERVE))
+
     def _is_reached(self) -> bool:
         wanted = self._others + self._size
         if self._other_sends + self._critical_sends >= self._limit_sends:

@@ -73,8 +73,10 @@ class Lane:
         klass: the class of the whole topic; -1: each record's own, so any.
         span: unsettled offsets of its fullest partition.
         own_seconds: how long the reader itself has held it; None: it does not.
+        own_share: share of the last seconds in which it did.
         queued_bytes: fetched ahead of the reader.
         halted: for good; nothing here matters to it.
+        kept: the operator said that what it brings may not wait (TIDEGATE_<CLASS>_ON_PRESSURE).
     """
 
     klass: int = -1
@@ -82,15 +84,17 @@ class Lane:
     own_seconds: float | None = None
     queued_bytes: int = 0
     halted: bool = False
+    own_share: float = 0.0
+    kept: bool = False
 
     @property
     def deferrable(self) -> bool:
-        """Nothing that it can bring is critical or high."""
-        return self.klass >= EventClass.NORMAL
+        """Nothing that it can bring is critical or high, or to be kept."""
+        return self.klass >= EventClass.NORMAL and not self.kept
 
 
 @dataclass(frozen=True, slots=True)
-class Signals:
+class Levels:
     """One moment. `lanes` by a key that stays the lane's own.
 
     Attributes:
@@ -164,26 +168,24 @@ class Holds:
         state = self._lanes.get(lane)
         return state is not None and state.paused_at is not None
 
-    def decide(self, now: float, signals: Signals) -> list[Decision]:
+    def decide(self, now: float, levels: Levels) -> list[Decision]:
         """The changes of this tick. Each lane's last decision stands until the next one about it."""
-        if not signals.app_down:
+        if not levels.app_down:
             self._down_since = None
         elif self._down_since is None:
             self._down_since = now
-        self._buffered = BUFFERED.stands(self._buffered, signals.buffered, self._tick)
+        self._buffered = BUFFERED.stands(self._buffered, levels.buffered, self._tick)
         made: list[Decision] = []
-        for key, lane in signals.lanes.items():
+        for key, lane in levels.lanes.items():
             state = self._lanes.setdefault(key, _State())
-            self._hold(now, key, lane, state, signals, made)
-            self._resume(now, key, lane, state, signals, made)
-        self._pause(now, signals, made)
+            self._hold(now, key, lane, state, levels, made)
+            self._resume(now, key, lane, state, levels, made)
+        self._pause(now, levels, made)
         return made
 
     # ── causes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _causes(
-        self, now: float, lane: Lane, before: set[Reason], signals: Signals
-    ) -> dict[Reason, tuple[float, float]]:
+    def _causes(self, now: float, lane: Lane, before: set[Reason], levels: Levels) -> dict[Reason, tuple[float, float]]:
         """What stands against reading the lane, each with its value and the mark that it passed."""
         found: dict[Reason, tuple[float, float]] = {}
         if lane.halted:
@@ -198,14 +200,14 @@ class Holds:
             down = now - self._down_since if self._down_since is not None else 0.0
             if down >= APP_DOWN_SECONDS:
                 found[Reason.APP_DOWN] = (down, APP_DOWN_SECONDS)
-            check(Reason.RING, RING, signals.rings[lane.klass])
-            check(Reason.SPAN, SPAN, Level(lane.span, signals.span.capacity, signals.span.drained))
+            check(Reason.RING, RING, levels.rings[lane.klass])
+            check(Reason.SPAN, SPAN, Level(lane.span, levels.span.capacity, levels.span.drained))
         if self._buffered:
-            check(Reason.BUDGET, BUDGET if lane.deferrable else BUDGET_PROTECTED, signals.memory)
+            check(Reason.BUDGET, BUDGET if lane.deferrable else BUDGET_PROTECTED, levels.memory)
         return found
 
-    def _hold(self, now: float, key: int, lane: Lane, state: _State, signals: Signals, made: list[Decision]) -> None:
-        causes = self._causes(now, lane, state.causes, signals)
+    def _hold(self, now: float, key: int, lane: Lane, state: _State, levels: Levels, made: list[Decision]) -> None:
+        causes = self._causes(now, lane, state.causes, levels)
         if state.reason is None:
             if causes and now - state.released_at >= DWELL_SECONDS:
                 reason = next(r for r in Reason if r in causes)
@@ -214,7 +216,7 @@ class Holds:
             elif causes:
                 causes = {}  # not yet: and the high mark has to be passed again
         elif not causes:
-            value, mark = self._now(state.reason, now, lane, signals)
+            value, mark = self._now(state.reason, now, lane, levels)
             made.append(Decision(key, Act.RELEASE, state.reason, value, mark, now - state.since))
             state.reason, state.released_at = None, now
         elif state.reason not in causes:
@@ -231,24 +233,24 @@ class Holds:
         else:
             state.held_since = None
 
-    def _now(self, reason: Reason, now: float, lane: Lane, signals: Signals) -> tuple[float, float]:
+    def _now(self, reason: Reason, now: float, lane: Lane, levels: Levels) -> tuple[float, float]:
         """Value and mark at which a hold ends."""
         if reason is Reason.APP_DOWN:
             return 0.0, APP_DOWN_SECONDS
         if reason is Reason.BUDGET:
-            marks, level = BUDGET if lane.deferrable else BUDGET_PROTECTED, signals.memory
+            marks, level = BUDGET if lane.deferrable else BUDGET_PROTECTED, levels.memory
         elif reason is Reason.RING:
-            marks, level = RING, signals.rings[lane.klass]
+            marks, level = RING, levels.rings[lane.klass]
         else:
-            marks, level = SPAN, Level(lane.span, signals.span.capacity, signals.span.drained)
+            marks, level = SPAN, Level(lane.span, levels.span.capacity, levels.span.drained)
         return level.share, marks.low_for(level, self._tick)
 
     # ── the last rung ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _resume(self, now: float, key: int, lane: Lane, state: _State, signals: Signals, made: list[Decision]) -> None:
+    def _resume(self, now: float, key: int, lane: Lane, state: _State, levels: Levels, made: list[Decision]) -> None:
         if state.paused_at is None or now - state.paused_at < DWELL_SECONDS:
             return
-        again = Level(signals.memory.used + state.purged_bytes, signals.memory.capacity)
+        again = Level(levels.memory.used + state.purged_bytes, levels.memory.capacity)
         if (state.reason is not None or lane.own_seconds is not None) and again.share > RESUME_AT:
             return
         made.append(Decision(key, Act.RESUME, state.reason, again.share, RESUME_AT, now - state.paused_at))
@@ -259,23 +261,23 @@ class Holds:
             state.held_since = None
             state.released_at = now
 
-    def _pause(self, now: float, signals: Signals, made: list[Decision]) -> None:
+    def _pause(self, now: float, levels: Levels, made: list[Decision]) -> None:
         """Lanes that were held for long enough, those that can wait first, the fullest first, as many as it takes."""
-        if signals.memory.share < PAUSE_AT:
+        if levels.memory.share < PAUSE_AT:
             return
         ready = [
             (not lane.deferrable, -lane.queued_bytes, key)
-            for key, lane in signals.lanes.items()
+            for key, lane in levels.lanes.items()
             if lane.queued_bytes >= WORTH_BYTES and self._may_pause(now, self._lanes[key])
         ]
-        used = signals.memory.used
+        used = levels.memory.used
         for _, queued, key in sorted(ready):
-            if used <= PAUSE_DOWN_TO * signals.memory.capacity:
+            if used <= PAUSE_DOWN_TO * levels.memory.capacity:
                 break
             state = self._lanes[key]
             assert state.held_since is not None
             made.append(
-                Decision(key, Act.PAUSE, state.reason, used / signals.memory.capacity, PAUSE_AT, now - state.held_since)
+                Decision(key, Act.PAUSE, state.reason, used / levels.memory.capacity, PAUSE_AT, now - state.held_since)
             )
             state.paused_at, state.purged_bytes = now, -queued
             state.pauses.append(now)

@@ -50,6 +50,11 @@ class Limiter(Protocol):
         """It ended after `seconds`. True: something was decided, which is worth a look at `figures`."""
         ...
 
+    def busy(self) -> float:
+        """Share of what may be sent at once that is being sent, of records or requests, whichever is more; may be over
+        1 for a moment after the limit was lowered."""
+        ...
+
     def restart(self, now: float) -> None:
         """The target was away and is back: nothing is known of it."""
         ...
@@ -76,6 +81,10 @@ class Fixed:
     def end(self, critical: bool, records: int, generation: int, seconds: float, now: float, answer: Answer) -> bool:
         """Nothing to learn."""
         return False
+
+    def busy(self) -> float:
+        """Slots are all there is, and they are not its own."""
+        return 0.0
 
     def restart(self, now: float) -> None:
         """Nothing to forget."""

@@ -3,6 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
+from math import exp
+
+
+def weight(seconds: float, tau_seconds: float) -> float:
+    """What the newest value counts in an exponential mean after so many seconds: 1 - e^(-t/τ), between 0 and 1.
+
+    By time, not by tick, so that a late tick changes no time constant.
+    """
+    return 1.0 - exp(-max(0.0, seconds) / tau_seconds)
+
+
+class Growth:
+    """A counter's growth since the last look. What goes back (a counter begun anew) did not grow."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+
+    def update(self, total: float) -> float:
+        """Units since the last look; 0 at the first."""
+        grown = 0.0 if self._last is None else max(0.0, total - self._last)
+        self._last = total
+        return grown
 
 
 class Drain:
@@ -17,12 +39,13 @@ class Drain:
 
     def __init__(self, looks: int = 5) -> None:
         self._rates: deque[float] = deque(maxlen=looks)
-        self._total = 0.0
+        self._growth = Growth()
         self._at: float | None = None
 
     def update(self, now: float, total: float) -> float:
         """The counter stands at `total` now; units per second. 0 at the first look."""
+        grown = self._growth.update(total)
         if self._at is not None and now > self._at:
-            self._rates.append(max(0.0, total - self._total) / (now - self._at))
-        self._total, self._at = total, now
+            self._rates.append(grown / (now - self._at))
+        self._at = now
         return max(self._rates, default=0.0)

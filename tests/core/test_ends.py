@@ -1,0 +1,89 @@
+"""Where the logs end, and how old what was read is: what a hold keeps from the reader must be seen all the same."""
+
+from __future__ import annotations
+
+import time
+
+from confluent_kafka import Producer
+from member import Member, numbers, produce, properties
+
+from harness.scene import Broker
+from tidegate.types import LaneState
+
+PARTITIONS = 3
+
+
+def lane(member: Member, topic: str) -> tuple[int, LaneState]:
+    return next((i, one) for i, one in enumerate(member.reader.lanes()) if one.topic == topic)
+
+
+def fresh(broker: Broker) -> str:
+    topic = f"ends-{time.time_ns()}"
+    broker.create(topic, PARTITIONS, {})
+    return topic
+
+
+def test_what_comes_into_a_held_lane_is_counted_each_second(broker: Broker) -> None:
+    topic = fresh(broker)
+    produce(broker.bootstrap_servers, topic, numbers(300))
+    with Member([(properties(broker.bootstrap_servers, f"g-{topic}"), [topic])]) as member:
+        member.wait_assigned(PARTITIONS, 40)
+        assert lane(member, topic)[1].end == 300  # the assignment asked already
+        member.deliver_count(300)
+        number, before = lane(member, topic)
+        assert (before.position, sum(before.polled)) == (300, 300)
+        member.reader.order(number, "operator")
+        member.wait_until(lambda: lane(member, topic)[1].reason == "operator")
+        for more in (500, 1500):
+            produce(broker.bootstrap_servers, topic, numbers(more))
+            end = (lane(member, topic)[1].end or 0) + more
+            begun = time.monotonic()
+            member.wait_until(lambda end=end: lane(member, topic)[1].end == end)  # type: ignore[misc]
+            assert time.monotonic() - begun < 3
+        held = lane(member, topic)[1]
+        assert (held.position, sum(held.polled), held.assignment) == (300, 300, before.assignment)
+        assert 0 <= time.monotonic() - held.ends_at < 2.5
+        member.reader.order(number, None)
+        member.deliver_count(2300)
+        member.wait_until(lambda: lane(member, topic)[1].position == lane(member, topic)[1].end == 2300)
+        assert lane(member, topic)[1].operator_seconds > 0.5
+
+
+def test_a_lane_that_is_paused_is_asked_about_as_well(broker: Broker) -> None:
+    topic = fresh(broker)
+    with Member([(properties(broker.bootstrap_servers, f"g-{topic}"), [topic])]) as member:
+        member.wait_assigned(PARTITIONS, 40)
+        member.reader.order(lane(member, topic)[0], "budget", True)
+        member.wait_until(lambda: lane(member, topic)[1].paused)
+        produce(broker.bootstrap_servers, topic, numbers(900))
+        member.wait_until(lambda: lane(member, topic)[1].end == 900, 5)
+        assert lane(member, topic)[1].position == 0
+
+
+def test_a_lane_that_brings_nothing_stays_where_it_is_without_questions(broker: Broker) -> None:
+    """Its ends are known anew each second all the same: a burst after a long calm is not spread over the calm."""
+    topic = fresh(broker)
+    with Member([(properties(broker.bootstrap_servers, f"g-{topic}"), [topic])]) as member:
+        member.wait_assigned(PARTITIONS, 40)
+        produce(broker.bootstrap_servers, topic, numbers(30))
+        member.deliver_count(30)
+        time.sleep(2.5)
+        for _ in range(3):
+            one = lane(member, topic)[1]
+            assert (one.position, one.end) == (30, 30)
+            assert time.monotonic() - one.ends_at < 1.3
+            time.sleep(0.7)
+
+
+def test_the_head_is_the_oldest_that_was_read(broker: Broker) -> None:
+    topic = fresh(broker)
+    with Member([(properties(broker.bootstrap_servers, f"g-{topic}"), [topic])]) as member:
+        member.wait_assigned(PARTITIONS, 40)
+        assert lane(member, topic)[1].head_seconds is None
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+        for timestamp_ms in (1_600_000_000_000, 1_700_000_000_000):
+            producer.produce(topic, b'{"type":"view"}', partition=0, timestamp=timestamp_ms)
+            producer.flush(10)
+            count = len(member.delivered) + 1
+            member.deliver_count(count)
+            member.wait_until(lambda at=timestamp_ms: lane(member, topic)[1].head_seconds == at / 1000)  # type: ignore[misc]
