@@ -189,4 +189,4 @@ def test_memory_stays_within_its_bound(kafka_broker: Broker, scenes: WatchedScen
     throughout = MINUTES * 60 or 3.0
     quiet = [SMALL, HUGE, CASES[-1]] if MINUTES else [SMALL]
     jobs += [(f"down, {case.name}", down(scene(case), case, matrix, throughout)) for case in quiet]
-    side_by_side(jobs)
+    side_by_side(jobs, timeout=throughout + 600)
