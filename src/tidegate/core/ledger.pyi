@@ -24,6 +24,8 @@ class Ledger:
         """``{topic: {class: {"polled": n, disposition: n, …}}}``."""
     def totals(self) -> dict[str, dict[str, int]]:
         """The counts of all topics together: ``{class: {"polled": n, disposition: n, …}}``."""
+    def parking(self) -> tuple[int, ...]:
+        """By class: records given to the producer of the parking topic and neither acknowledged nor given up."""
     def irregular(self) -> dict[str, int]:
         """``unclassified`` and ``invalid`` records read, ``stale`` acknowledgements, records ``lost`` to retention."""
     def lost(self) -> dict[str, int]:
