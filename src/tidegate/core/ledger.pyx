@@ -350,6 +350,25 @@ cdef class Ledger:
         self.lanes[slot.lane].polled[klass] += 1
         return gap
 
+    def test_park(self, uint32_t number, int64_t offset, int klass=0):
+        """As `test_read`, but the producer gets the record."""
+        cdef tg_slot *slot = self.slots[number]
+        cdef uint32_t gap
+        if not self.skip_to(slot, offset, &gap):
+            return None
+        self.park(slot, klass, offset)
+        return gap
+
+    def test_park_refused(self, uint32_t number, int64_t next, int klass=0) -> None:
+        self.park_refused(self.slots[number], klass, next)
+
+    def test_park_failed(self, uint32_t number, int klass=0) -> None:
+        self.park_failed(self.slots[number], klass)
+
+    def test_settle_parked(self, uint32_t number, int64_t first, uint32_t count=1, uint32_t gap=0, int klass=0,
+                           int disposition=TG_DEFERRED) -> None:
+        self.settle_parked(klass, disposition, number, first, count, gap)
+
     def test_skip(self, uint32_t number, int64_t offset):
         """What the reader does before it looks for room: the gap, or None. `test_read` may follow, or not."""
         cdef uint32_t gap

@@ -61,6 +61,7 @@ PROPERTIES = {
     "message.max.bytes": "1048576",
     # Beyond it the record is not parked but delivered: its partition's commits wait for it meanwhile.
     "message.timeout.ms": "60000",
+    "topic.metadata.refresh.interval.ms": "10000",  # a topic that was missing is seen again so soon
     "log.queue": "true",
     "statistics.interval.ms": "0",
 }
