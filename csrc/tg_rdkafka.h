@@ -73,7 +73,7 @@ typedef struct {
 
 #define TG_RK_PRODUCER 0 /* rd_kafka_type_t */
 #define TG_RK_CONSUMER 1
-#define TG_RK_CONF_OK 0  /* rd_kafka_conf_res_t */
+#define TG_RK_CONF_OK 0 /* rd_kafka_conf_res_t */
 #define TG_RK_OFFSET_BEGINNING (-2)
 #define TG_RK_OFFSET_END (-1)
 #define TG_RK_OFFSET_INVALID (-1001)

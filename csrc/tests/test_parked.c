@@ -84,11 +84,12 @@ static void test_null_and_empty(void)
     for (int null = 0; null < 2; null++) {
         tg_parked r = {.topic = "t", .topic_len = 1, .payload = null ? NULL : (const uint8_t *)"", .payload_len = null};
         tg_parked back;
+        memset(&back, 0xFF, sizeof back); /* what it was before must not matter */
         check(tg_parked_encode(&r, NULL, out, sizeof out, &written) == TG_PARKED_OK && written == 41, "no payload");
         check(tg_parked_decode(out, written, &back) == TG_PARKED_OK && (back.payload == NULL) == null &&
                   !back.payload_len,
               null ? "a null payload" : "an empty payload");
-        check(!back.headers && !back.headers_len, "no headers");
+        check(!back.headers && !back.headers_len && !back.flags && !back.randomness && !back.threshold, "nothing else");
     }
 }
 
@@ -137,6 +138,7 @@ static void test_statuses(void)
     check(damaged(12, 4) == TG_PARKED_ELENGTH, "more headers than bytes for them");
     check(damaged(15, 0xFF) == TG_PARKED_ELENGTH, "billions of headers");
     check(damaged(65, 0xFF) == TG_PARKED_ELENGTH, "a header's name beyond its block");
+    check(damaged(66, 23) == TG_PARKED_ELENGTH, "a header's value beyond its block by the length of its name");
     check(damaged(69, 0xFF) == TG_PARKED_ELENGTH, "a header's value beyond its block");
 }
 
@@ -146,11 +148,11 @@ static void test_encoding(void)
     size_t written = 1;
     tg_parked r = full();
     check(tg_parked_encode(&r, headers, out, sizeof out - 1, &written) == TG_PARKED_ETOOLARGE && !written, "no room");
-#define REFUSED(status, what, ...)                                                                                \
-    do {                                                                                                          \
-        r = full();                                                                                               \
-        __VA_ARGS__;                                                                                              \
-        memset(out, 0x55, sizeof out);                                                                            \
+#define REFUSED(status, what, ...)                                                                                     \
+    do {                                                                                                               \
+        r = full();                                                                                                    \
+        __VA_ARGS__;                                                                                                   \
+        memset(out, 0x55, sizeof out);                                                                                 \
         check(tg_parked_encode(&r, headers, out, sizeof out, &written) == status && !written && out[0] == 0x55, what); \
     } while (0)
     REFUSED(TG_PARKED_EFIELD, "class", r.klass = 4);

@@ -105,7 +105,12 @@ class LedgerMachine(RuleBasedStateMachine):
             slot.given += 1
 
     @precondition(lambda self: self.slots)
-    @rule(data=st.data(), step=st.sampled_from([0, 0, 0, 1, 30, 64, 300]), klass=st.integers(0, 3), times=st.integers(1, 70))
+    @rule(
+        data=st.data(),
+        step=st.sampled_from([0, 0, 0, 1, 30, 64, 300]),
+        klass=st.integers(0, 3),
+        times=st.integers(1, 70),
+    )
     def park(self, data: st.DataObject, step: int, klass: int, times: int) -> None:
         """The producer takes the record: read and polled, but in no ring."""
         if (slot := self._some(data, LIVE)) is not None:

@@ -28,7 +28,7 @@ from tidegate.errors import ConfigError, KafkaClientError
 LIVE, CLOSING, DEAD = 1, 2, 3  # ledger.pxd
 BULK = 3
 PRODUCE = 0  # Kafka's ApiKey
-NOT_AUTHORISED, TOO_LARGE, INVALID_RECORD = 29, 10, 87
+NOT_AUTHORISED, TOO_LARGE, INVALID_RECORD, REQUEST_TIMED_OUT, OUT_OF_ORDER = 29, 10, 87, 7, 45
 PLAIN = Parked("", 0, 0, 1_700_000_000_000, 1, BULK, None, None, (), b"{}")
 
 
@@ -390,6 +390,42 @@ def test_what_timed_out_is_produced_again_when_the_broker_is_back(embedded: Embe
         assert one.row() == {"polled": 30, "deferred": 30}
         assert one.stands()["frontier"] == 30
     assert offsets(embedded.bootstrap_servers).keys() == set(range(30))
+
+
+def test_what_kafka_may_have_after_all_is_counted(embedded: EmbeddedBroker) -> None:
+    """Sent, unanswered and out of time: it is parked again, and may be there twice. That is known, by number."""
+    properties = {"message.timeout.ms": "800", "linger.ms": "1", "retry.backoff.ms": "50"}
+    with parking(embedded.bootstrap_servers, retry_seconds=0.3, attempts=9, properties=properties) as one:
+        one.park(0)
+        one.drain_until(one.idle)
+        embedded.push_errors(PRODUCE, *[REQUEST_TIMED_OUT] * 8)
+        one.park(1)
+        one.drain_until(lambda: one.failures)
+        assert one.codes() == {"timed-out"}
+        assert one.producer.stats()["uncertain"] == 1  # the one that was sent
+        one.drain_until(one.idle)
+        assert one.row() == {"polled": 2, "deferred": 2}
+
+
+def test_a_producer_that_failed_for_good_gives_everything_back(embedded: EmbeddedBroker) -> None:
+    with parking(embedded.bootstrap_servers, retry_seconds=0.1) as one:
+        one.park(0)
+        one.drain_until(one.idle)
+        assert one.producer.usable
+        embedded.push_errors(PRODUCE, OUT_OF_ORDER)
+        one.park(1)
+        one.park(2)
+        one.drain_until(lambda: one.producer.stats()["returned"] == 2)
+        assert not one.producer.usable
+        assert "fatal" in {kind for kind, *_ in one.producer.mailbox.drain()}
+        assert one.park(3) == "failed"
+        for offset in (1, 2):
+            back = one.producer.test_back()
+            assert back is not None
+            assert back[2].offset == offset
+        assert one.idle()
+        assert one.producer.close(5) == []
+        assert one.ledger.totals()["bulk"]["deferred"] == 1
 
 
 # ── revocation and the end ──────────────────────────────────────────────────────────────────────────────────────────

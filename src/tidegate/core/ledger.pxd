@@ -14,8 +14,8 @@
 #   slot.popped     -                           records taken out of rings
 #   slot.settled    -                           records that ended one way or the other
 #
-# A parked record never enters a ring, so nobody pops it. What is in flight is popped + parked - settled, whichever way a
-# record went, and a slot's number is free again where read == settled. One that cannot be parked comes back to the
+# A parked record never enters a ring, so nobody pops it. What is in flight is popped + parked - settled, whichever way
+# a record went, and a slot's number is free again where read == settled. One that cannot be parked comes back to the
 # reader, which takes it out of `parked` when it puts it into a ring, where it is popped as any other.
 #
 # frontier == next means that nothing is outstanding; only then may the reader move both (gaps, ends of partition).

@@ -393,4 +393,5 @@ cdef class Ledger:
         """What stands in a slot."""
         cdef tg_slot *slot = self.slots[number]
         return {"state": slot.state, "next": slot.next, "frontier": slot.frontier, "read": slot.read,
-                "parked": slot.parked, "popped": slot.popped, "settled": slot.settled, "marked": slot.marked, "mapped": slot.map is not NULL}
+                "parked": slot.parked, "popped": slot.popped, "settled": slot.settled, "marked": slot.marked,
+                "mapped": slot.map is not NULL}

@@ -81,7 +81,7 @@ _HINTS = {
     "timed-out": "Look for a partition of {topic} without a leader or with too few replicas in sync.",
     "given-up": "Nothing is to be done: Kafka brings the records again to whoever reads their partition next.",
     "producer-failed": "Start tidegate anew; if it comes again, look for the cause in the brokers' logs.",
-    "other": "Look for the reason in the brokers' logs; the records are delivered without being parked.",
+    "other": "Look for the reason in the brokers' logs; what cannot be parked is delivered.",
 }
 
 

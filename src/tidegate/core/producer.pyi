@@ -48,18 +48,17 @@ class Producer:
     def fileno(self) -> int:
         """A descriptor that is readable when `drain` has something to do. It stays this object's."""
     def drain(self) -> list[ParkingFailure]:
-        """Settles what Kafka acknowledged and tries again what it did not; failures since the last call, by reason."""
+        """Settles what Kafka acknowledged, tries again what it did not; failures since the last call, by reason."""
     def stats(self) -> dict[str, int]:
-        """Since the start: acknowledged, runs, repeated, uncertain, returned, discarded; now: waiting, bytes, queued."""
+        """Counts since the start (acknowledged, runs, repeated, uncertain, returned, discarded), and what is there now
+        (waiting, bytes, queued)."""
     def close(self, timeout: float) -> list[ParkingFailure]:
         """Waits up to ``timeout`` seconds for what is with Kafka, and discards the rest. When nothing is parked any
         more; it blocks, without the GIL."""
 
     # For tests and benchmarks: they play the reader.
     def test_park(self, number: int, record: Parked, key: bytes | None) -> str: ...
-    def test_park_many(
-        self, number: int, keys: list[bytes], payloads: list[bytes], count: int
-    ) -> tuple[int, int]: ...
+    def test_park_many(self, number: int, keys: list[bytes], payloads: list[bytes], count: int) -> tuple[int, int]: ...
     def test_back(self) -> tuple[int, int, Parked, bytes | None] | None: ...
     def test_room(self, bytes: int) -> tuple[bool, int]: ...  # noqa: A002
     def test_want(self, fd: int) -> None: ...

@@ -1,11 +1,18 @@
 # Reports: the event loop's half of the producer: what became of the records that were given to it.
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.pool cimport Pool, tg_entry
-from tidegate.core.rdkafka cimport rd_kafka_event_t, rd_kafka_queue_t, rd_kafka_t, rd_kafka_topic_t, tg_rdkafka
+from tidegate.core.rdkafka cimport (
+    rd_kafka_event_t,
+    rd_kafka_message_t,
+    rd_kafka_queue_t,
+    rd_kafka_t,
+    rd_kafka_topic_t,
+    tg_rdkafka,
+)
 
 cdef enum:
     TG_TROUBLES = 16        # reasons told apart between two drains; more are counted with the last
@@ -47,6 +54,7 @@ cdef class Reports:
     cdef bint serve(self, int64_t now_ns, int most) noexcept nogil
     cdef void discard(self, tg_entry *entry, int32_t err) noexcept nogil
     cdef void _acknowledge(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
+    cdef void _keep(self, tg_entry *entry, const rd_kafka_message_t *message) noexcept nogil
     cdef void _fail(self, tg_entry *entry, int32_t err, int64_t now_ns) noexcept nogil
     cdef void _retry(self, int64_t now_ns) noexcept nogil
     cdef void _wait(self, tg_entry *entry) noexcept nogil

@@ -1,12 +1,13 @@
 """Reports: what became of the records that were given to the producer of the parking topic.
 
-An acknowledged record is settled as deferred. One that Kafka did not take stays unsettled, so no commit can pass it, and
-is copied out of its report: it is produced again, a few times and ever later; after that, or where trying again cannot
-help, it goes back to the reader, to be delivered as if it had never been parked. What belongs to a partition that was
-taken away is discarded instead, for its next owner reads it again. In all this each record keeps its one entry, and ends
-once.
+An acknowledged record is settled as deferred. One that Kafka did not take stays unsettled, so no commit can pass it,
+and is copied out of its report: it is produced again, a few times and ever later; after that, or where trying again
+cannot help, it goes back to the reader, to be delivered as if it had never been parked. What belongs to a partition that
+was taken away is discarded instead, for its next owner reads it again. In all this each record keeps its one entry, and
+ends once.
 """
 
+from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -28,8 +29,14 @@ from tidegate.core.rdkafka cimport (
     rd_kafka_message_t,
 )
 
-cdef extern from "<stdio.h>" nogil:
-    int snprintf(char *text, size_t size, const char *form, ...)
+cdef extern from *:
+    """
+    #define tg_prefetch(p) __builtin_prefetch(p)
+    """
+    void tg_prefetch(const void *p) noexcept nogil
+
+cdef enum:
+    AHEAD = 32              # reports looked at together: their entries left the cache when they were parked
 
 
 cdef class Reports:
@@ -74,39 +81,39 @@ cdef class Reports:
 
     cdef void _acknowledge(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
         """Settles the records of one event, neighbours together."""
-        cdef const rd_kafka_message_t *message
+        cdef const rd_kafka_message_t *messages[AHEAD]
         cdef tg_entry *entry
         cdef uint32_t slot = 0, gap = 0, count = 0
         cdef int64_t first = 0
-        cdef int klass = 0
+        cdef int klass = 0, found, i
         cdef bint any_of_them = False
         while True:
-            message = self.rk.event_message_next(event)
-            if message is NULL:
+            found = 0
+            while found < AHEAD:
+                messages[found] = self.rk.event_message_next(event)
+                if messages[found] is NULL:
+                    break
+                tg_prefetch(messages[found]._private)
+                found += 1
+            if found == 0:
                 break
-            entry = <tg_entry *>message._private
-            if message.err:
-                if self.rk.message_status(message) != TG_RK_MSG_NOT_PERSISTED:
-                    self.uncertain += 1
-                if entry.copy is NULL:
-                    entry.copy = <unsigned char *>malloc(entry.size + entry.key_len + 1)
-                    if entry.copy is not NULL:
-                        memcpy(entry.copy, message.payload, entry.size)
-                        if entry.key_len:
-                            memcpy(entry.copy + entry.size, message.key, entry.key_len)
-                self._fail(entry, message.err, now_ns)
-                continue
-            any_of_them = True
-            self.acknowledged += 1
-            if count and entry.slot == slot and entry.klass == klass and entry.offset == first + count and (
-                    entry.gap == 0):
-                count += 1
-            else:
-                if count:
-                    self.runs += 1
-                    self.ledger.settle_parked(klass, TG_DEFERRED, slot, first, count, gap)
-                slot, klass, first, gap, count = entry.slot, entry.klass, entry.offset, entry.gap, 1
-            self.pool.free_spsc(entry)
+            for i in range(found):
+                entry = <tg_entry *>messages[i]._private
+                if messages[i].err:
+                    self._keep(entry, messages[i])
+                    self._fail(entry, messages[i].err, now_ns)
+                    continue
+                any_of_them = True
+                self.acknowledged += 1
+                if count and entry.slot == slot and entry.klass == klass and entry.gap == 0 and (
+                        entry.offset == first + count):
+                    count += 1
+                else:
+                    if count:
+                        self.runs += 1
+                        self.ledger.settle_parked(klass, TG_DEFERRED, slot, first, count, gap)
+                    slot, klass, first, gap, count = entry.slot, entry.klass, entry.offset, entry.gap, 1
+                self.pool.free_spsc(entry)
         if count:
             self.runs += 1
             self.ledger.settle_parked(klass, TG_DEFERRED, slot, first, count, gap)
@@ -114,6 +121,18 @@ cdef class Reports:
             self.ledger.last_settled_ns = now_ns
 
     # --- what Kafka did not take ------------------------------------------------------------------
+
+    cdef void _keep(self, tg_entry *entry, const rd_kafka_message_t *message) noexcept nogil:
+        """Copies a failed record out of its report, which takes its bytes along when it is destroyed."""
+        if self.rk.message_status(message) != TG_RK_MSG_NOT_PERSISTED:
+            self.uncertain += 1
+        if entry.copy is not NULL:  # it failed before
+            return
+        entry.copy = <uint8_t *>malloc(entry.size + entry.key_len + 1)
+        if entry.copy is not NULL:
+            memcpy(entry.copy, message.payload, entry.size)
+            if entry.key_len:
+                memcpy(entry.copy + entry.size, message.key, entry.key_len)
 
     cdef void _fail(self, tg_entry *entry, int32_t err, int64_t now_ns) noexcept nogil:
         """One try has failed; the record's bytes are in `entry.copy`, unless there was no memory for them."""
