@@ -376,20 +376,27 @@ def test_a_refusal_is_named_and_tried_again_where_that_can_help(
 
 
 def test_what_timed_out_is_produced_again_when_the_broker_is_back(embedded: EmbeddedBroker) -> None:
+    """With the key that it had, and not twice: none was ever sent."""
     properties = {"message.timeout.ms": "500", "linger.ms": "1"}
     with parking(embedded.bootstrap_servers, retry_seconds=0.3, attempts=9, properties=properties) as one:
         one.park(0)
         one.drain_until(one.idle)
         embedded.set_broker_down(1)
+        wanted = Counter([(b"k", PLAIN._replace(offset=0))])
         for offset in range(1, 30):
-            assert one.park(offset) == "parked"
+            key = (None, b"", b"key")[offset % 3]
+            record = PLAIN._replace(offset=offset, headers=((b"n", b"%d" % offset),), payload=b"x" * offset)
+            assert one.producer.test_park(one.slot, record, key) == "parked"
+            wanted[key, record] += 1
         one.drain_until(lambda: one.failures)
         assert one.codes() == {"timed-out"}
         embedded.set_broker_up(1)
         one.drain_until(one.idle)
         assert one.row() == {"polled": 30, "deferred": 30}
         assert one.stands()["frontier"] == 30
-    assert offsets(embedded.bootstrap_servers).keys() == set(range(30))
+        assert one.producer.stats()["uncertain"] == 0
+    found = Counter((key, decode(value)[1]) for key, value in stored(embedded.bootstrap_servers, "parked"))
+    assert found == {(key, record._replace(topic="orders", partition=7)): n for (key, record), n in wanted.items()}
 
 
 def test_what_kafka_may_have_after_all_is_counted(embedded: EmbeddedBroker) -> None:
