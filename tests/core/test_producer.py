@@ -201,6 +201,7 @@ def test_librdkafkas_own_limit_is_a_full_queue_too(embedded: EmbeddedBroker) -> 
         assert one.park(20) == "parked"
         one.drain_until(one.idle)
         assert one.row() == {"polled": 21, "deferred": 21}
+        assert one.producer.stats()["bytes"] == 0
 
 
 def test_the_bytes_of_all_records_are_bounded_and_a_large_one_goes_alone(embedded: EmbeddedBroker) -> None:
@@ -348,6 +349,7 @@ def test_a_record_that_is_too_large_for_librdkafka_stays_with_the_reader(embedde
         assert one.producer.test_room(1) == (True, TOO_LARGE)
         assert one.stands() == before
         assert one.row() == {}
+        assert one.producer.stats()["bytes"] == 0
         assert one.park(0) == "parked"
         one.drain_until(one.idle)
 
@@ -431,6 +433,7 @@ def test_a_producer_that_failed_for_good_gives_everything_back(embedded: Embedde
             assert back is not None
             assert back[2].offset == offset
         assert one.idle()
+        assert one.producer.stats()["bytes"] == 0
         assert one.producer.close(5) == []
         assert one.ledger.totals()["bulk"]["deferred"] == 1
 
@@ -470,6 +473,21 @@ def test_what_failed_of_a_partition_that_is_gone_is_discarded(embedded: Embedded
         assert stands["frontier"] == 1
 
 
+@pytest.mark.parametrize("error", [NOT_AUTHORISED, INVALID_RECORD])
+def test_a_refusal_for_a_partition_that_is_gone_is_discarded_at_once(embedded: EmbeddedBroker, error: int) -> None:
+    """It does not go back to the reader, which has let the partition go."""
+    with parking(embedded.bootstrap_servers, properties={"linger.ms": "100"}) as one:
+        one.park(0)
+        one.drain_until(one.idle)
+        embedded.push_errors(PRODUCE, error)
+        one.park(1)
+        one.ledger.test_state(one.slot, CLOSING)
+        one.drain_until(one.idle)
+        assert one.row() == {"polled": 2, "deferred": 1, "discarded": 1}
+        assert [(f.again, f.returned, f.discarded) for f in one.failures] == [(0, 0, 1)]
+        assert one.producer.test_back() is None
+
+
 def test_closing_sends_what_lingers(broker: Broker, topic: str) -> None:
     one = Parking(broker.bootstrap_servers, topic, properties={"linger.ms": "30000"})
     for offset in range(5000):
@@ -503,6 +521,7 @@ def test_closing_says_what_was_not_acknowledged(embedded: EmbeddedBroker) -> Non
     assert time.monotonic() - begun < 5
     assert sum(one.discarded for one in failures) == 98
     assert {one.code for one in failures} == {"given-up", "refused-by-topic"}
+    assert not any(one.again or one.returned for one in failures)
     assert one.row() == {"polled": 100, "deferred": 2, "discarded": 98}
     assert one.ledger.parking() == (0, 0, 0, 0)
     assert one.stands()["frontier"] == 1
