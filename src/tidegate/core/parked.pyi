@@ -7,3 +7,6 @@ def encode(record: Parked) -> bytes:
 
 def decode(data: bytes) -> tuple[str, Parked | None]:
     """``"ok"`` and the record; or None with magic, version (a newer one), truncated, length or field."""
+
+def bench(records: list[Parked], rounds: int) -> tuple[float, float]:
+    """Nanoseconds to encode and to decode a record, each the best of some rounds over all of them."""

@@ -17,7 +17,7 @@ class Producer:
         records: most records with the producer at once, rounded up to a power of two.
         bytes: most bytes of their keys and envelopes; a record that is larger than all goes alone.
         attempts: how often a record is produced before it goes back to the reader, 1 to 16.
-        retry_seconds: before the second attempt, twice as long before each further one.
+        retry_seconds: before the second attempt, twice as long before each further one, at most 30.
 
     Raises:
         ConfigError: librdkafka refuses a property.

@@ -85,7 +85,7 @@ cdef class Producer(Reports):
         ledger: what is acknowledged is settled there.
         records, bytes: at most so many are with the producer at once, keys and envelopes counted; then it is FULL.
         attempts: how often a record is produced before it goes back to the reader.
-        retry_seconds: before the second attempt, twice as long before each further one.
+        retry_seconds: before the second attempt, twice as long before each further one, at most 30.
 
     Raises:
         ConfigError: librdkafka refuses a property.

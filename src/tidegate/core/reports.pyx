@@ -2,9 +2,9 @@
 
 An acknowledged record is settled as deferred. One that Kafka did not take stays unsettled, so no commit can pass it,
 and is copied out of its report: it is produced again, a few times and ever later; after that, or where trying again
-cannot help, it goes back to the reader, to be delivered as if it had never been parked. What belongs to a partition that
-was taken away is discarded instead, for its next owner reads it again. In all this each record keeps its one entry, and
-ends once.
+cannot help, it goes back to the reader, to be delivered as if it had never been parked. What belongs to a partition
+that was taken away is discarded instead, for its next owner reads it again. In all this each record keeps its one
+entry, and ends once.
 """
 
 from libc.stdio cimport snprintf
@@ -36,7 +36,8 @@ cdef extern from *:
     void tg_prefetch(const void *p) noexcept nogil
 
 cdef enum:
-    AHEAD = 32              # reports looked at together: their entries left the cache when they were parked
+    MAX_WAIT_NS = 30000000000    # between two attempts
+    AHEAD = 32                   # reports looked at together: their entries left the cache when they were parked
 
 
 cdef class Reports:
@@ -152,7 +153,7 @@ cdef class Reports:
             self.pool.give_back_spsc(entry)
         else:
             trouble.again += 1
-            entry.due_ns = now_ns + (self.retry_ns << (entry.attempts - 1))
+            entry.due_ns = now_ns + min(self.retry_ns << (entry.attempts - 1), <int64_t>MAX_WAIT_NS)
             self._wait(entry)
 
     cdef void discard(self, tg_entry *entry, int32_t err) noexcept nogil:
