@@ -38,6 +38,8 @@ C_SOURCES = {
     "scan": sorted(glob("csrc/tg_scan*.c")),
     "rules": sorted(glob("csrc/tg_scan*.c")),
     "encode": ["csrc/tg_scan_utf8.c"],
+    "parked": ["csrc/tg_parked.c"],
+    "producer": ["csrc/tg_parked.c"],
     "rdkafka": ["csrc/tg_rdkafka.c"],
 }
 

@@ -1,7 +1,7 @@
 # The only extern declarations of the C sources; what each function promises stands in its header.
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "tg_scan.h" nogil:
@@ -124,3 +124,51 @@ cdef extern from "tg_match.h" nogil:
 cdef extern from "tg_scan_utf8.h" nogil:
     # Whether the bytes are UTF-8; the portable one, for short text.
     int tg_utf8_valid "tg_utf8_valid_plain"(const uint8_t *p, size_t len) noexcept
+
+
+cdef extern from "tg_header.h" nogil:
+    ctypedef struct tg_header:
+        const char *name
+        size_t name_len
+        const uint8_t *value
+        size_t value_len
+
+
+cdef extern from "tg_parked.h" nogil:
+    enum:
+        TG_PARKED_HAS_RANDOMNESS
+        TG_PARKED_HAS_THRESHOLD
+
+    ctypedef enum tg_parked_status:
+        TG_PARKED_OK
+        TG_PARKED_EMAGIC
+        TG_PARKED_EVERSION
+        TG_PARKED_ETRUNC
+        TG_PARKED_ELENGTH
+        TG_PARKED_EFIELD
+        TG_PARKED_ETOOLARGE
+        TG_PARKED_STATUS_COUNT
+
+    ctypedef struct tg_parked:
+        const char *topic
+        size_t topic_len
+        int32_t partition
+        int64_t offset
+        int64_t timestamp_ms
+        uint8_t timestamp_type
+        uint8_t klass
+        uint8_t flags
+        uint64_t randomness
+        uint64_t threshold
+        uint32_t header_count
+        const uint8_t *headers
+        size_t headers_len
+        const uint8_t *payload
+        size_t payload_len
+
+    size_t tg_parked_size(const tg_parked *record, const tg_header *headers) noexcept
+    tg_parked_status tg_parked_encode(const tg_parked *record, const tg_header *headers, uint8_t *out, size_t room,
+                                      size_t *written) noexcept
+    tg_parked_status tg_parked_decode(const uint8_t *data, size_t len, tg_parked *record) noexcept
+    size_t tg_parked_header(const tg_parked *record, size_t at, tg_header *header) noexcept
+    const char *tg_parked_status_name(tg_parked_status status) noexcept

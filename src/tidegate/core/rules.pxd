@@ -2,15 +2,7 @@ cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
-from tidegate.core.csrc cimport tg_matcher, tg_scan_plan, tg_scratch, tg_words
-
-
-# A record header; borrows from the message.
-cdef struct tg_header:
-    const char *name
-    size_t name_len
-    const uint8_t *value            # NULL: a null header
-    size_t value_len
+from tidegate.core.csrc cimport tg_header, tg_matcher, tg_scan_plan, tg_scratch, tg_words
 
 
 # What the rules say of one event; type_ptr borrows from the event or is static.
