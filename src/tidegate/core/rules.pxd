@@ -6,6 +6,13 @@ from tidegate.core.csrc cimport tg_matcher, tg_scan_plan, tg_scratch, tg_words
 from tidegate.core.sample_key cimport SampleKey, tg_header, tg_sample_place
 
 
+# Asks for the sampling key as well; the headers as judge() has them.
+cdef struct tg_keyed:
+    const tg_header *headers
+    size_t n_headers
+    tg_sample_place *out
+
+
 # What the rules say of one event; type_ptr borrows from the event or is static.
 cdef struct tg_verdict:
     uint8_t klass
@@ -17,7 +24,6 @@ cdef struct tg_verdict:
     uint32_t type_len
     const uint8_t *type_ptr         # NULL: none found
     uint8_t type_escaped            # 1: JSON text with backslashes
-    tg_sample_place sample          # ptr NULL unless judge_keyed() found one; the last field: see _judge
 
 
 @cython.final
@@ -63,13 +69,12 @@ cdef class RuleTable:
     # The same, and where the sampling key lies: a few ns dearer, so only while somebody asks for it.
     cdef void judge_keyed(self, int topic_class, int topic_rule, const tg_header *headers, size_t n_headers,
                           const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len, int level,
-                          tg_verdict *out) noexcept nogil
+                          tg_verdict *out, tg_sample_place *sample) noexcept nogil
 
-    cdef void _judge(self, tg_scratch *s, int how, int topic_class, int topic_rule, const tg_header *headers,
-                     size_t n_headers, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len,
-                     int level, tg_verdict *out) noexcept nogil
+    cdef void _judge(self, tg_scratch *s, bint full, const tg_keyed *keyed, int topic_class, int topic_rule,
+                     const tg_header *headers, size_t n_headers, const uint8_t *key, size_t key_len,
+                     const uint8_t *value, size_t value_len, int level, tg_verdict *out) noexcept nogil
     cdef uint32_t _judge_headers(self, tg_scratch *s, bint decided, const tg_header *headers, size_t n) noexcept nogil
     cdef uint32_t _judge_type_headers(self, tg_scratch *s, tg_verdict *out) noexcept nogil
-    cdef uint32_t _judge_payload(self, tg_scratch *s, int how, bint rules, bint types, const tg_header *headers,
-                                 size_t n_headers, const uint8_t *value, size_t len, int level, uint32_t best,
-                                 tg_verdict *out) noexcept nogil
+    cdef uint32_t _judge_payload(self, tg_scratch *s, const tg_keyed *keyed, bint rules, bint types,
+                                 const uint8_t *value, size_t len, int level, uint32_t best, tg_verdict *out) noexcept nogil

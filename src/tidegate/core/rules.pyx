@@ -45,9 +45,11 @@ cdef enum:  # as in rule_layout.py
     KEY = 1
     TYPE = 2
 
-cdef enum:  # how an event is judged
-    FULL = 1        # its type is looked for whatever decided
-    KEYED = 2       # its sampling key as well
+cdef extern from *:
+    """
+    #define tg_rarely(c) __builtin_expect(!!(c), 0)
+    """
+    bint tg_rarely(bint condition) noexcept nogil
 
 cdef int UNCLASSIFIED = EventClass.HIGH
 cdef const char *TRUE = "true"
@@ -118,24 +120,25 @@ cdef class RuleTable:
     cdef void judge(self, int topic_class, int topic_rule, const tg_header *headers, size_t n_headers,
                     const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len, int level,
                     tg_verdict *out) noexcept nogil:
-        self._judge(self._reader, 0, topic_class, topic_rule, headers, n_headers, key, key_len, value, value_len, level,
-                    out)
+        self._judge(self._reader, False, NULL, topic_class, topic_rule, headers, n_headers, key, key_len, value,
+                    value_len, level, out)
 
     cdef void judge_keyed(self, int topic_class, int topic_rule, const tg_header *headers, size_t n_headers,
                           const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len, int level,
-                          tg_verdict *out) noexcept nogil:
-        self._judge(self._reader, KEYED if self.keyed else 0, topic_class, topic_rule, headers, n_headers, key, key_len, value, value_len,
-                    level, out)
+                          tg_verdict *out, tg_sample_place *sample) noexcept nogil:
+        cdef tg_keyed keyed
+        sample.ptr = NULL
+        keyed.headers, keyed.n_headers, keyed.out = headers, n_headers, sample
+        self._judge(self._reader, False, &keyed if self.keyed else NULL, topic_class, topic_rule, headers, n_headers, key,
+                    key_len, value, value_len, level, out)
 
-    cdef void _judge(self, tg_scratch *s, int how, int topic_class, int topic_rule, const tg_header *headers,
-                     size_t n_headers, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len,
-                     int level, tg_verdict *out) noexcept nogil:
+    cdef void _judge(self, tg_scratch *s, bint full, const tg_keyed *keyed, int topic_class, int topic_rule,
+                     const tg_header *headers, size_t n_headers, const uint8_t *key, size_t key_len,
+                     const uint8_t *value, size_t value_len, int level, tg_verdict *out) noexcept nogil:
         cdef uint32_t best = TG_RANK_NONE, typed = TG_RANK_NONE
         cdef bint decided = topic_rule >= 0
-        cdef bint full = how & FULL
         cdef bint want_type = full or not decided
-        memset(out, 0, sizeof(tg_verdict) - sizeof(tg_sample_place))
-        out.sample.ptr = NULL
+        memset(out, 0, sizeof(tg_verdict))
         out.rule = out.where = -1
         if want_type and n_headers and self._n_headers:
             best = self._judge_headers(s, decided, headers, n_headers)
@@ -145,8 +148,8 @@ cdef class RuleTable:
                 typed = self._judge_type_headers(s, out)
         if not decided:
             best = typed
-        best = self._judge_payload(s, how, not decided, want_type and typed == TG_RANK_NONE, headers, n_headers, value,
-                                   value_len, level, best, out)
+        best = self._judge_payload(s, keyed, not decided, want_type and typed == TG_RANK_NONE, value, value_len, level,
+                                   best, out)
         if topic_rule >= 0:
             out.klass, out.rule, out.where = <uint8_t> topic_class, topic_rule, self._topic_place
             return
@@ -196,9 +199,8 @@ cdef class RuleTable:
         return TG_RANK_NONE
 
     # Scans the value; the better of `best` and what the payload says, as far as `rules` and `types` ask.
-    cdef uint32_t _judge_payload(self, tg_scratch *s, int how, bint rules, bint types, const tg_header *headers,
-                                 size_t n_headers, const uint8_t *value, size_t n, int level, uint32_t best,
-                                 tg_verdict *out) noexcept nogil:
+    cdef uint32_t _judge_payload(self, tg_scratch *s, const tg_keyed *keyed, bint rules, bint types,
+                                 const uint8_t *value, size_t n, int level, uint32_t best, tg_verdict *out) noexcept nogil:
         cdef tg_scan_value fields[TG_SCAN_MAX_FIELDS]
         cdef tg_scan_value *field
         cdef tg_scan_info info
@@ -212,15 +214,15 @@ cdef class RuleTable:
         elif rules:
             plan, matchers, n_matchers = self._plan_rules, self._rule_pointer_matcher, self._n_rule_pointers
             which = TG_KEYED_RULES
-        if how & KEYED:
+        if tg_rarely(keyed != NULL):
             plan = self.sample_key.plans[which]
         if value == NULL:
             out.scan_status = TG_SCAN_EMPTY
         else:
             out.scan_status = <uint8_t> tg_scan(plan, value, n, <tg_scan_level> level, fields, &info)
-        if how & KEYED:
-            self.sample_key.choose(headers, n_headers, fields if out.scan_status == TG_SCAN_OK else NULL, which,
-                                   &out.sample)
+        if tg_rarely(keyed != NULL):
+            self.sample_key.choose(keyed.headers, keyed.n_headers, fields if out.scan_status == TG_SCAN_OK else NULL,
+                                   which, keyed.out)
         if out.scan_status != TG_SCAN_OK:
             return best
         out.scan_flags = <uint8_t> info.flags
@@ -265,6 +267,8 @@ cdef class RuleTable:
     def classify(self, str topic not None, bytes key, headers, bytes value, *, bint as_reader=False,
                  bint as_line=False):
         cdef tg_verdict out
+        cdef tg_keyed keyed
+        cdef tg_sample_place sample
         cdef tg_header *native
         cdef list kept = [(header.encode("utf-8", "surrogateescape"), data) for header, data in headers]
         cdef bytes name, content
@@ -273,6 +277,7 @@ cdef class RuleTable:
         cdef tg_scan_value none[1]
         cdef tg_scan_info info
         decided = self.topic(topic) or (-1, -1)
+        sample.ptr = NULL
         native = <tg_header *> calloc(len(kept) + 1, sizeof(tg_header))
         if native == NULL:
             raise MemoryError
@@ -282,8 +287,9 @@ cdef class RuleTable:
                 if content is not None:
                     native[n].value, native[n].value_len = pointer_to(content), len(content)
                 n += 1
-            self._judge(self._python, (0 if as_reader else FULL) | (KEYED if self.keyed else 0), decided[0], decided[1],
-                        native, n, pointer_to(key), len(key or b""), pointer_to(value), len(value or b""), level, &out)
+            keyed.headers, keyed.n_headers, keyed.out = native, n, &sample
+            self._judge(self._python, not as_reader, &keyed if self.keyed else NULL, decided[0], decided[1], native, n,
+                        pointer_to(key), len(key or b""), pointer_to(value), len(value or b""), level, &out)
             if as_line and out.scan_status == TG_SCAN_OK:
                 out.scan_status = <uint8_t> tg_scan(self._plan_check, pointer_to(value), len(value), TG_SCAN_GRAMMAR,
                                                     none, &info)
@@ -297,8 +303,8 @@ cdef class RuleTable:
             rule=None if out.rule < 0 else self._texts[out.rule],
             valid=out.scan_status in (TG_SCAN_OK, TG_SCAN_EMPTY),
             status=tg_scan_status_name(out.scan_status).decode(),
-            sample_key=sample_text(&out.sample),
-            sample_place=None if out.sample.ptr == NULL else self.sample_key.places[out.sample.place],
+            sample_key=sample_text(&sample),
+            sample_place=None if sample.ptr == NULL else self.sample_key.places[sample.place],
         )
 
     def bench(self, list values not None, int rounds, *, bint scan_only=False, bint keyed=False):
@@ -309,10 +315,14 @@ cdef class RuleTable:
         cdef const uint8_t **ptrs
         cdef size_t *lens
         cdef size_t i, n = len(values)
-        cdef int _turn, how = KEYED if keyed and self.keyed else 0
+        cdef int _turn
+        cdef tg_keyed no_headers
+        cdef tg_sample_place sample
+        cdef const tg_keyed *how = &no_headers if keyed and self.keyed else NULL
         ptrs = <const uint8_t **> calloc(n + 1, sizeof(uint8_t *))
         lens = <size_t *> calloc(n + 1, sizeof(size_t))
-        cdef const tg_scan_plan *plan = self.sample_key.plans[TG_KEYED_ALL] if how else self._plan_all
+        cdef const tg_scan_plan *plan = self.sample_key.plans[TG_KEYED_ALL] if how != NULL else self._plan_all
+        no_headers.headers, no_headers.n_headers, no_headers.out = NULL, 0, &sample
         scratch = tg_scratch_new(self._n_headers, self._n_globs)
         try:
             if ptrs == NULL or lens == NULL or scratch == NULL:
@@ -326,8 +336,8 @@ cdef class RuleTable:
                         if scan_only:
                             tg_scan(plan, ptrs[i], lens[i], TG_SCAN_STRUCTURE, fields, &info)
                         else:
-                            self._judge(scratch, how, -1, -1, NULL, 0, NULL, 0, ptrs[i], lens[i], TG_SCAN_STRUCTURE,
-                                        &out)
+                            self._judge(scratch, False, how, -1, -1, NULL, 0, NULL, 0, ptrs[i], lens[i],
+                                        TG_SCAN_STRUCTURE, &out)
             return (perf_counter_ns() - start) / max(<size_t> 1, n * <size_t> rounds)
         finally:
             free(ptrs)
