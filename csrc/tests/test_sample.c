@@ -1,10 +1,10 @@
-/* tg_sample and tg_strata by themselves. Prints how many passed; exits 1 if any failed.
+/* tg_sample, tg_tracestate and tg_strata by themselves. Prints how many passed; exits 1 if any failed.
  *
  *   test_sample           all of it
  *   test_sample strata    the two threads of tg_strata alone: under ThreadSanitizer its silence is the result
  */
-#include "tg_sample.h"
 #include "tg_strata.h"
+#include "tg_tracestate.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -39,8 +39,8 @@ static int read_text(const char *text, tg_sample *s, int (*read)(const uint8_t *
 
 static const char *printed(const tg_sample *s)
 {
-    static char text[TG_SAMPLE_TEXT_BYTES + 1];
-    text[tg_sample_print(s, text)] = 0;
+    static char text[TG_TRACESTATE_BYTES + 1];
+    text[tg_tracestate_print(s, text)] = 0;
     return text;
 }
 
@@ -108,7 +108,7 @@ static void test_read(void)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         tg_sample s;
-        int got = read_text(cases[i].text, &s, tg_sample_read);
+        int got = read_text(cases[i].text, &s, tg_tracestate_read);
         check(got == cases[i].got && s.has_threshold == cases[i].th && s.has_randomness == cases[i].rv, "read",
               cases[i].text);
         check(tg_sample_weight(&s) == cases[i].weight, "weight", cases[i].text);
@@ -117,11 +117,11 @@ static void test_read(void)
     char text[300] = "ot=x:";
     tg_sample s;
     memset(text + 5, '_', 254);
-    check(read_text(text, &s, tg_sample_read) == 1, "256 bytes", "");
+    check(read_text(text, &s, tg_tracestate_read) == 1, "256 bytes", "");
     text[259] = '_';
-    check(read_text(text, &s, tg_sample_read) == 0, "257 bytes", "");
+    check(read_text(text, &s, tg_tracestate_read) == 0, "257 bytes", "");
     s = nothing;
-    check(tg_sample_print(&s, text) == 0, "nothing to print", "");
+    check(tg_tracestate_print(&s, text) == 0, "nothing to print", "");
     s = (tg_sample){.randomness = 3, .threshold = 1, .factor = 1, .has_randomness = 1, .has_threshold = 1};
     check(strcmp(printed(&s), "ot=th:00000000000001;rv:00000000000003") == 0, "print", printed(&s));
 }
@@ -129,7 +129,7 @@ static void test_read(void)
 static void test_traceparent(void)
 {
     tg_sample s;
-    check(read_text("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", &s, tg_sample_read_traceparent) &&
+    check(read_text("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", &s, tg_tracestate_read_parent) &&
               s.randomness == 0x48eb211c80319cull,
           "traceparent", "W3C's example");
     static const char *const bad[] = {"", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0",
@@ -137,7 +137,7 @@ static void test_traceparent(void)
                                       "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01x",
                                       "00_0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        check(!read_text(bad[i], &s, tg_sample_read_traceparent) && !s.has_randomness, "no traceparent", bad[i]);
+        check(!read_text(bad[i], &s, tg_tracestate_read_parent) && !s.has_randomness, "no traceparent", bad[i]);
 }
 
 static void test_stages(void)
@@ -150,13 +150,13 @@ static void test_stages(void)
     check(tg_sample_apply(&s, 0x10000000000000) && tg_sample_weight(&s) == 2, "apply", "T never sinks");
     check(!tg_sample_apply(&s, TG_SAMPLE_ALL), "apply", "nothing passes the highest");
 
-    read_text("ot=th:c;rv:f0000000000000", &s, tg_sample_read);
+    read_text("ot=th:c;rv:f0000000000000", &s, tg_tracestate_read);
     tg_sample_settle(&s, 5);
     check(s.randomness == 0xf0000000000000 && tg_sample_weight(&s) == 4, "settle", "theirs stands");
-    read_text("ot=th:c;rv:10000000000000", &s, tg_sample_read);
+    read_text("ot=th:c;rv:10000000000000", &s, tg_tracestate_read);
     tg_sample_settle(&s, 5);
     check(s.randomness == 0x10000000000000 && !s.has_threshold && tg_sample_weight(&s) == 1, "settle", "not true");
-    read_text("ot=th:c", &s, tg_sample_read);
+    read_text("ot=th:c", &s, tg_tracestate_read);
     tg_sample_settle(&s, 5);
     check(s.randomness == 5 && !s.has_threshold && tg_sample_weight(&s) == 4, "settle", "a threshold alone");
     s.factor *= 3;

@@ -1,4 +1,4 @@
-"""The gate in plain Python: fractions instead of thresholds where it matters, and no code shared with the native one."""
+"""The gate in plain Python: with fractions for weights, and no code shared with the native one."""
 
 from __future__ import annotations
 

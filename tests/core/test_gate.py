@@ -77,7 +77,9 @@ def test_gate_and_model_agree(
         assert got.action == DELIVER
         assert Fraction(got.weight) == pytest.approx(came.weight)
         return
-    own = randomness(key, seed) if key else randomness(record_key, seed) if record_key else place_randomness(*place, seed)
+    own = (
+        randomness(key, seed) if key else randomness(record_key, seed) if record_key else place_randomness(*place, seed)
+    )
     sample = came.settled(own)
     kept = sample.r is not None and sample.r >= THRESHOLDS[rung]
     assert got.action == (DELIVER if kept else rest)
@@ -128,7 +130,7 @@ def test_survivors_nest(found: list[bytes], rungs: list[int], seed: int) -> None
         kept[rung] = {key for key in found if gate.admit(BULK, key=key).action == DELIVER}
     assert all(kept[n + 1] <= kept[n] for n in range(RUNGS - 1))
     # The stages have seeds of their own: what counts is R as it came.
-    alive = {key: "" for key in found}
+    alive = dict.fromkeys(found, "")
     for stage, rung in enumerate(rungs):
         gate = Gate(seed + stage if seed < 2**63 else seed - stage)
         gate.order(BULK, LADDER[rung], DROP)
@@ -179,14 +181,16 @@ def test_types_go_by_their_own_rungs() -> None:
     slots = {t.name: t.slot for t in gate.types(BULK)}
     gate.order(BULK, 1.0, DROP)
     gate.set_rungs({slots["view"]: 12})
-    actions = {name: [gate.admit(BULK, name, key=b"%d" % n) for n in range(2000)] for name in (b"view", b"rare", b"new")}
+    actions = {
+        name: [gate.admit(BULK, name, key=b"%d" % n) for n in range(2000)] for name in (b"view", b"rare", b"new")
+    }
     assert all(p.action == DELIVER and p.weight == 1 for name in (b"rare", b"new") for p in actions[name])
     kept = [p for p in actions[b"view"] if p.action == DELIVER]
     assert len(kept) == pytest.approx(31, abs=17)
     assert {p.weight for p in kept} == {64.0}
     gate.set_rungs({slots["view"]: None})  # as its class is
     assert gate.admit(BULK, b"view", key=b"1").weight == 1
-    assert {t.name: t.count for t in gate.types(BULK)} == {"view": 2002, "rare": 2001, "new": 2000}
+    assert {t.name: t.records for t in gate.types(BULK)} == {"view": 2002, "rare": 2001, "new": 2000}
     assert [t.name for t in gate.types(CRITICAL)] == []
 
 

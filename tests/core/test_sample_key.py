@@ -27,7 +27,9 @@ documents = st.dictionaries(st.sampled_from(["a", "b", "c", "", "a/b", "z"]), va
     )
 )
 payloads = st.one_of(
-    st.builds(lambda d, ascii_: json.dumps(d, ensure_ascii=ascii_).encode("utf-8", "replace"), documents, st.booleans()),
+    st.builds(
+        lambda d, ascii_: json.dumps(d, ensure_ascii=ascii_).encode("utf-8", "replace"), documents, st.booleans()
+    ),
     st.sampled_from([None, b"", b"[", b'{"a":"x"', b'{"a":"1","a":"2"}', b'"x"']),
 )
 headers = st.lists(

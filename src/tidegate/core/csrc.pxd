@@ -72,7 +72,6 @@ cdef extern from "tg_hash.h" nogil:
 cdef extern from "tg_sample.h" nogil:
     enum:
         TG_SAMPLE_RUNGS
-        TG_SAMPLE_TEXT_BYTES
     uint64_t TG_SAMPLE_ALL
 
     ctypedef struct tg_sample:
@@ -92,9 +91,15 @@ cdef extern from "tg_sample.h" nogil:
     void tg_sample_settle(tg_sample *s, uint64_t own) noexcept
     int tg_sample_apply(tg_sample *s, uint64_t threshold) noexcept
     int32_t tg_sample_rate(const tg_sample *s) noexcept
-    int tg_sample_read(const uint8_t *text, size_t len, tg_sample *out) noexcept
-    int tg_sample_read_traceparent(const uint8_t *text, size_t len, tg_sample *out) noexcept
-    size_t tg_sample_print(const tg_sample *s, char *to) noexcept
+
+
+cdef extern from "tg_tracestate.h" nogil:
+    enum:
+        TG_TRACESTATE_BYTES
+
+    int tg_tracestate_read(const uint8_t *text, size_t len, tg_sample *out) noexcept
+    int tg_tracestate_read_parent(const uint8_t *text, size_t len, tg_sample *out) noexcept
+    size_t tg_tracestate_print(const tg_sample *s, char *to) noexcept
 
 
 cdef extern from "tg_strata.h" nogil:

@@ -1,13 +1,14 @@
 """Gate: deliver, park or drop a record, as the pressure control last ordered it for the record's class.
 
-Which of the class's records are meant is decided by consistent sampling (csrc/tg_sample.h): the record's key gives R, and
-what has R >= T is delivered. So a session stays together, two replicas agree, and a lower share keeps a part of what a
-higher one keeps. *Park* uses one threshold for the class: what is parked comes back, so no record's weight changes.
+Which of the class's records are meant is decided by consistent sampling (csrc/tg_sample.h): the record's key gives R,
+and what has R >= T is delivered. So a session stays together, two replicas agree, and a lower share keeps a part of
+what a higher one keeps. *Park* uses one threshold for the class: what is parked comes back, so no weight changes.
 *Drop* goes by the record's type, or a rare one would vanish together with the mass; each kept record gets the threshold
-that it passed. Types are counted all the time for classes that may be sampled: rates must be known when they are needed.
+that it passed. Types are counted all the time for classes that may be sampled: rates must be known when they are
+needed.
 """
 
-from libc.stdint cimport INT32_MIN, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
@@ -15,11 +16,11 @@ from time import perf_counter_ns
 
 from tidegate.core.atomic cimport tg_load_i64, tg_load_u64, tg_store_i64, tg_store_u64
 from tidegate.core.csrc cimport (
-    TG_SAMPLE_ALL, TG_SAMPLE_TEXT_BYTES, TG_STRATA_NO_RUNG, TG_STRATA_NUMBERS, TG_STRATA_RETIRED, TG_STRATA_SLOTS,
-    tg_sample_apply, tg_sample_print, tg_sample_randomness, tg_sample_randomness_escaped, tg_sample_randomness_place,
-    tg_sample_rate, tg_sample_read, tg_sample_read_traceparent, tg_sample_rung_of, tg_sample_rung_threshold,
-    tg_sample_settle, tg_sample_weight, tg_strata_at, tg_strata_find, tg_strata_init, tg_stratum_count, tg_stratum_look,
-    tg_stratum_order, tg_stratum_set, tg_stratum_view,
+    TG_SAMPLE_ALL, TG_STRATA_NO_RUNG, TG_STRATA_NUMBERS, TG_STRATA_RETIRED, TG_STRATA_SLOTS, TG_TRACESTATE_BYTES,
+    tg_sample_apply, tg_sample_randomness, tg_sample_randomness_escaped, tg_sample_randomness_place, tg_sample_rate,
+    tg_sample_rung_of, tg_sample_rung_threshold, tg_sample_settle, tg_sample_weight, tg_strata_at, tg_strata_find,
+    tg_strata_init, tg_stratum_count, tg_stratum_look, tg_stratum_order, tg_stratum_set, tg_stratum_view,
+    tg_tracestate_print, tg_tracestate_read, tg_tracestate_read_parent,
 )
 
 from tidegate.core.passage import Passage, TypeCount
@@ -187,7 +188,7 @@ cdef class Gate:
               double factor=1.0):
         cdef tg_arrival a
         cdef tg_sample s
-        cdef char text[TG_SAMPLE_TEXT_BYTES]
+        cdef char text[TG_TRACESTATE_BYTES]
         cdef int action
         if not 0 <= klass < TG_CLASSES:
             raise ValueError(f"no class {klass}")
@@ -195,9 +196,9 @@ cdef class Gate:
         memset(&s, 0, sizeof(s))
         s.factor = factor
         if tracestate is not None:
-            tg_sample_read(tracestate, len(tracestate), &s)
+            tg_tracestate_read(tracestate, len(tracestate), &s)
         if s.has_threshold and not s.has_randomness and traceparent is not None:
-            tg_sample_read_traceparent(traceparent, len(traceparent), &s)
+            tg_tracestate_read_parent(traceparent, len(traceparent), &s)
         a.klass, a.topic, a.topic_len, a.partition, a.offset = klass, topic, len(topic), partition, offset
         if type is not None:
             a.type_ptr, a.type_len = type, len(type)
@@ -208,7 +209,7 @@ cdef class Gate:
         action = self.decide(&a, &s)
         self.count(&a, &s, action)
         return Passage(action, s.randomness if s.has_randomness else None, s.threshold, tg_sample_weight(&s),
-                       tg_sample_rate(&s), text[:tg_sample_print(&s, text)].decode())
+                       tg_sample_rate(&s), text[:tg_tracestate_print(&s, text)].decode())
 
     def bench(self, int klass, list types not None, list keys not None, int rounds):
         cdef tg_arrival *arrivals

@@ -31,11 +31,11 @@ class TypeCount(NamedTuple):
     Attributes:
         slot: its place in the gate's table, with the version that makes it this type's.
         name: its first 24 bytes as text, empty where records have no type; None: all types that found no place.
-        count: records since it has its place.
+        records: since it has its place.
         retired: the place may be given to another type.
     """
 
     slot: tuple[int, int]
     name: str | None
-    count: int
+    records: int
     retired: bool

@@ -77,4 +77,5 @@ cdef class RuleTable:
     cdef uint32_t _judge_headers(self, tg_scratch *s, bint decided, const tg_header *headers, size_t n) noexcept nogil
     cdef uint32_t _judge_type_headers(self, tg_scratch *s, tg_verdict *out) noexcept nogil
     cdef uint32_t _judge_payload(self, tg_scratch *s, const tg_keyed *keyed, bint rules, bint types,
-                                 const uint8_t *value, size_t len, int level, uint32_t best, tg_verdict *out) noexcept nogil
+                                 const uint8_t *value, size_t len, int level, uint32_t best,
+                                 tg_verdict *out) noexcept nogil

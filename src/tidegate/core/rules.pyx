@@ -23,9 +23,8 @@ from libc.string cimport memset
 from tidegate.core.csrc cimport (
     TG_RANK_NONE, TG_SCAN_EMPTY, TG_SCAN_FALSE, TG_SCAN_GRAMMAR, TG_SCAN_MAX_FIELDS, TG_SCAN_NUMBER, TG_SCAN_OK,
     TG_SCAN_STRING, TG_SCAN_STRUCTURE, TG_SCAN_TRUE, tg_glob, tg_match, tg_match_value, tg_matcher, tg_scan,
-    tg_scan_info, tg_scan_level, tg_scan_plan, tg_scan_plan_free, tg_scan_status, tg_scan_status_name, tg_scan_unescape,
-    tg_scan_use, tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_words_find,
-    tg_xxh64,
+    tg_scan_info, tg_scan_level, tg_scan_plan, tg_scan_plan_free, tg_scan_status_name, tg_scan_unescape, tg_scan_use,
+    tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_words_find, tg_xxh64,
 )
 from tidegate.core.rule_fill cimport fill_matcher, fill_words, hold_numbers, make_plan
 from tidegate.core.sample_key cimport TG_KEYED_ALL, TG_KEYED_CHECK, TG_KEYED_RULES, SampleKey, tg_sample_place
@@ -129,8 +128,8 @@ cdef class RuleTable:
         cdef tg_keyed keyed
         sample.ptr = NULL
         keyed.headers, keyed.n_headers, keyed.out = headers, n_headers, sample
-        self._judge(self._reader, False, &keyed if self.keyed else NULL, topic_class, topic_rule, headers, n_headers, key,
-                    key_len, value, value_len, level, out)
+        self._judge(self._reader, False, &keyed if self.keyed else NULL, topic_class, topic_rule, headers, n_headers,
+                    key, key_len, value, value_len, level, out)
 
     cdef void _judge(self, tg_scratch *s, bint full, const tg_keyed *keyed, int topic_class, int topic_rule,
                      const tg_header *headers, size_t n_headers, const uint8_t *key, size_t key_len,
@@ -200,7 +199,8 @@ cdef class RuleTable:
 
     # Scans the value; the better of `best` and what the payload says, as far as `rules` and `types` ask.
     cdef uint32_t _judge_payload(self, tg_scratch *s, const tg_keyed *keyed, bint rules, bint types,
-                                 const uint8_t *value, size_t n, int level, uint32_t best, tg_verdict *out) noexcept nogil:
+                                 const uint8_t *value, size_t n, int level, uint32_t best,
+                                 tg_verdict *out) noexcept nogil:
         cdef tg_scan_value fields[TG_SCAN_MAX_FIELDS]
         cdef tg_scan_value *field
         cdef tg_scan_info info

@@ -34,7 +34,7 @@ cdef class SampleKey:
     cdef list _keep                 # bytes objects that the arrays below borrow from
     cdef tg_scan_plan *plans[TG_KEYED_PLANS]                # owns; NULL where there are no places at all
     cdef const int32_t *_fields[TG_KEYED_PLANS]             # by place: its field in the plan, -1: a header
-    cdef const uint8_t **_names                             # owns the array; by place: header name in lower case, or NULL
+    cdef const uint8_t **_names                             # owns; by place: header name in lower case, or NULL
     cdef const int32_t *_name_lens
     cdef uint32_t _n
 

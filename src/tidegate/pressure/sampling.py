@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -21,6 +22,7 @@ Key = TypeVar("Key")
 
 LADDER: tuple[float, ...] = tuple((1.0, 0.75)[n % 2] / 2 ** (n // 2) for n in range(13))
 """Shares: 1, 3/4, 1/2, 3/8, 1/4 … 1/64; the gate's rungs."""
+_DESCENDING = tuple(-share for share in LADDER)  # in the order that bisect wants
 FLOORS: Mapping[EventClass, float] = {EventClass.NORMAL: 1 / 8, EventClass.BULK: 1 / 64}
 """The least that is kept of any type, by the classes that may be sampled."""
 
@@ -113,11 +115,12 @@ class TypeRates(Generic[Key]):
             return ()  # nothing came at all: that says nothing of the types
         alpha = ALPHA if self._rates else 1.0
         gone = []
-        for key in [*self._rates, *(key for key in fresh if key not in self._rates)]:
+        # What is neither known nor came is a type that was forgotten before, and still stands in its place.
+        for key in [*self._rates, *(key for key, n in fresh.items() if n and key not in self._rates)]:
             n = fresh.get(key, 0)
             rate = alpha * n / elapsed + (1 - alpha) * self._rates.get(key, 0.0)
             if n == 0 and rate * WINDOW_SECONDS < ALPHA:
-                self._rates.pop(key, None)
+                del self._rates[key]
                 gone.append(key)
             else:
                 self._rates[key] = rate
@@ -137,26 +140,24 @@ def plan_rungs(rates: Mapping[Key, float], keep: float, floor: float) -> dict[Ke
     go up a rung as long as it fits: afterwards none does.
     """
     lowest = LADDER.index(floor)
-    shares = split(rates, keep, floor)
-    rungs = {key: min(lowest, _rung_below(share)) for key, share in shares.items()}
-    left = keep * sum(rates.values()) - sum(rate * LADDER[rungs[key]] for key, rate in rates.items())
-
-    def wish(key: Key) -> tuple[float, float, int, Key]:
-        return (LADDER[rungs[key]] / shares[key], rates[key], order[key], key)
-
-    order = {key: n for n, key in enumerate(rates)}  # of equals the first, and keys need not be comparable
-    waiting = [wish(key) for key in rates if rungs[key] > 0]
+    shares = list(split(rates, keep, floor).values())
+    rungs = [min(lowest, _rung_below(share)) for share in shares]
+    offered = list(rates.values())
+    left = keep * sum(offered) - sum(rate * LADDER[rung] for rate, rung in zip(offered, rungs, strict=True))
+    # By how far above its share it stands, then the rarer, then the first.
+    waiting = [(LADDER[rung] / shares[n], offered[n], n) for n, rung in enumerate(rungs) if rung > 0]
     heapq.heapify(waiting)
     while waiting:
-        *_, key = heapq.heappop(waiting)
-        price = rates[key] * (LADDER[rungs[key] - 1] - LADDER[rungs[key]])
+        _, rate, n = heapq.heappop(waiting)
+        rung = rungs[n] - 1
+        price = rate * (LADDER[rung] - LADDER[rung + 1])
         if price > left:
             continue
         left -= price
-        rungs[key] -= 1
-        if rungs[key] > 0:
-            heapq.heappush(waiting, wish(key))
-    return rungs
+        rungs[n] = rung
+        if rung > 0:
+            heapq.heappush(waiting, (LADDER[rung] / shares[n], rate, n))
+    return dict(zip(rates, rungs, strict=True))
 
 
 def split(rates: Mapping[Key, float], keep: float, floor: float) -> dict[Key, float]:
@@ -183,7 +184,7 @@ def split(rates: Mapping[Key, float], keep: float, floor: float) -> dict[Key, fl
 
 
 def _rung_below(share: float) -> int:
-    return next((n for n, p in enumerate(LADDER) if p <= share * (1 + 1e-12)), len(LADDER) - 1)
+    return min(bisect_left(_DESCENDING, -share * (1 + 1e-12)), len(LADDER) - 1)
 
 
 def relative_error(strata: Iterable[tuple[float, float]]) -> float:

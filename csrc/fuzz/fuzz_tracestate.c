@@ -1,4 +1,4 @@
-/* Fuzzing of what tg_sample reads from strangers. Whatever is taken from a text must be within its bounds, must come
+/* Fuzzing of what tg_tracestate reads from strangers. Whatever is taken from a text must be within its bounds, must come
  * back from what is printed of it, and must be what a plain reader, which cuts the text up first, takes. Input: a byte
  * that says how it is read, then the text, in a block of its own size. A libFuzzer target; standalone.c drives it where
  * there is no libFuzzer.
@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../tg_sample.h"
+#include "../tg_tracestate.h"
 
 static void fail(const char *what)
 {
@@ -68,12 +68,12 @@ static int same(const tg_sample *a, const tg_sample *b)
 
 static void consequences(const tg_sample *s)
 {
-    char text[TG_SAMPLE_TEXT_BYTES];
+    char text[TG_TRACESTATE_BYTES];
     tg_sample again = {.factor = 1}, settled = *s;
-    size_t n = tg_sample_print(s, text);
+    size_t n = tg_tracestate_print(s, text);
     if (n > sizeof text || (n == 0) != (!s->has_threshold && !s->has_randomness))
-        fail("tg_sample_print");
-    if (n && (!tg_sample_read((uint8_t *)text, n, &again) || !same(s, &again)))
+        fail("tg_tracestate_print");
+    if (n && (!tg_tracestate_read((uint8_t *)text, n, &again) || !same(s, &again)))
         fail("what was printed");
     tg_sample_settle(&settled, 7);
     if (settled.randomness < settled.threshold || settled.randomness >= TG_SAMPLE_ALL)
@@ -113,17 +113,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] & 2)
         nearly(text, len);
     tg_sample mine = {.factor = 1}, model = {.factor = 1}, header = {.factor = 1}, trace = {.factor = 1};
-    int read = tg_sample_read_ot(text, len, &mine);
+    int read = tg_tracestate_read_ot(text, len, &mine);
     if (read != plain(text, len, &model))
-        fail("tg_sample_read_ot");
+        fail("tg_tracestate_read_ot");
     if (!read)
         model = (tg_sample){.factor = 1}; /* it may have been refused in its middle */
     if (!same(&mine, &model))
         fail("th and rv");
     consequences(&mine);
-    tg_sample_read(text, len, &header);
+    tg_tracestate_read(text, len, &header);
     consequences(&header);
-    tg_sample_read_traceparent(text, len, &trace);
+    tg_tracestate_read_parent(text, len, &trace);
     consequences(&trace);
     free(text);
     return 0;
