@@ -44,12 +44,14 @@ cdef class Gate:
     cdef uint64_t _line0[8]
     cdef uint64_t _orders[TG_CLASSES]            # written by the loop's thread
     cdef uint64_t _line1[8]
-    cdef uint64_t _decided[TG_CLASSES][TG_ACTIONS]    # written by the reader's thread
+    cdef uint64_t _now[TG_CLASSES]               # the orders of this batch: the reader's thread's own, as what follows
+    cdef uint64_t _decided[TG_CLASSES][TG_ACTIONS]
 
-    # The reader's thread. True: every record of the class passes, whatever its sampling key.
-    cdef bint calm(self, int klass) noexcept nogil
+    # The reader's thread. Takes the orders for what it reads next, a batch at once: one that came between the scan and
+    # the decision would find records whose key nobody looked for. False: all pass, and nobody needs to look.
+    cdef bint begin(self) noexcept nogil
     # What becomes of a record. `s` is what came with it (all zero and factor 1: nothing) and leaves as it is to be said
-    # of the record; a class that is calm leaves it untouched. Changes nothing that is counted, so a record that finds
+    # of the record; where its class is calm it stays untouched. Changes nothing that is counted, so a record that finds
     # no room may come again.
     cdef int decide(self, tg_arrival *a, tg_sample *s) noexcept nogil
     # Counts a decision, once it was carried out.

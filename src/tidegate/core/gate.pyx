@@ -56,8 +56,13 @@ cdef class Gate:
 
     # ---- the reader's thread ----
 
-    cdef bint calm(self, int klass) noexcept nogil:
-        return self._orders[klass] == 0
+    cdef bint begin(self) noexcept nogil:
+        cdef uint64_t any_order = 0
+        cdef int k
+        for k in range(TG_CLASSES):
+            self._now[k] = tg_load_u64(&self._orders[k])
+            any_order |= self._now[k]
+        return any_order != 0
 
     cdef uint64_t _randomness(self, const tg_arrival *a) noexcept nogil:
         if a.key.ptr is not NULL:
@@ -69,7 +74,7 @@ cdef class Gate:
         return tg_sample_randomness_place(a.topic, a.topic_len, a.partition, a.offset, self.seed)
 
     cdef int decide(self, tg_arrival *a, tg_sample *s) noexcept nogil:
-        cdef uint64_t order = tg_load_u64(&self._orders[a.klass])
+        cdef uint64_t order = self._now[a.klass]
         cdef uint32_t rung
         a.rung = TG_SAMPLE_RUNGS
         a.stratum = NULL
@@ -206,6 +211,7 @@ cdef class Gate:
             a.key.ptr, a.key.len, a.key.escaped = key, len(key), escaped
         if record_key is not None:
             a.record_key, a.record_key_len = record_key, len(record_key)
+        self.begin()
         action = self.decide(&a, &s)
         self.count(&a, &s, action)
         return Passage(action, s.randomness if s.has_randomness else None, s.threshold, tg_sample_weight(&s),
@@ -230,6 +236,7 @@ cdef class Gate:
             start = perf_counter_ns()
             with nogil:
                 for _turn in range(rounds):
+                    self.begin()
                     for i in range(n):
                         s.randomness = s.threshold = s.has_randomness = s.has_threshold = 0
                         s.factor = 1.0
