@@ -259,6 +259,20 @@ static void test_strata(void)
     for (uint32_t i = 0; i < 20000; i++)
         full += tg_strata_find(&t, 3, (uint8_t *)&i, 4, 1) == &t.others[3];
     check(full > 20000 - TG_STRATA_SLOTS, "others", "");
+    /* Whoever found a place finds it again, wherever in reach it is. */
+    unsigned again = 0;
+    for (uint32_t i = 0; i < 20000; i++)
+        again += tg_strata_find(&t, 3, (uint8_t *)&i, 4, 1) == &t.others[3];
+    check(again == full, "found again when full", "");
+    for (uint32_t i = 0; i < 20000; i++) {
+        tg_stratum *one = tg_strata_find(&t, 3, (uint8_t *)&i, 4, 1);
+        if (one != &t.others[3])
+            tg_stratum_count(one);
+    }
+    unsigned counted = 0;
+    for (unsigned n = 0; n < TG_STRATA_SLOTS; n++)
+        counted += t.slots[n].count >= 1;
+    check(counted >= 20000 - full, "each counted in its own", "");
     for (unsigned n = 0; n < TG_STRATA_SLOTS; n++)
         if (tg_stratum_look(&t.slots[n], &view) && n % 2 == 0) {
             tg_stratum_set(&t.slots[n], view.version, TG_STRATA_RETIRED);
@@ -272,16 +286,24 @@ static void test_strata(void)
     check(retired && taken == retired, "retired ones are taken", "");
 }
 
-/* The reader takes slots over and counts; the loop looks at what it must see whole: a name that says its count. */
+/* The reader takes slots over and counts; the loop looks at what it must see whole: a name of three equal words. All
+ * types want the same few slots, and the loop gives each back as soon as it sees it. */
+enum { CROWD = 64 };
 static tg_strata shared;
+static uint64_t crowd[CROWD];
 static int over;
+
+static tg_stratum *find_crowded(uint64_t n)
+{
+    uint64_t type[3] = {n, n, n};
+    return tg_strata_find(&shared, 3, (uint8_t *)type, sizeof type, 0);
+}
 
 static void *read_on(void *unused)
 {
     (void)unused;
-    for (uint64_t i = 1; i <= 300000; i++) {
-        uint64_t type[3] = {i / 3, i / 3, i / 3};
-        tg_stratum *s = tg_strata_find(&shared, 3, (uint8_t *)type, sizeof type, 0);
+    for (uint64_t i = 0; i < 1500000; i++) {
+        tg_stratum *s = find_crowded(crowd[i % CROWD]);
         (void)tg_stratum_order(s);
         tg_stratum_count(s);
     }
@@ -292,17 +314,22 @@ static void *read_on(void *unused)
 static uint64_t run_strata(uint64_t *looks)
 {
     pthread_t reader;
-    uint64_t torn = 0, names[3];
+    uint64_t torn = 0, names[3], n = 0;
     tg_stratum_view view;
     tg_strata_init(&shared);
+    for (int found = 0; found < CROWD; n++) {
+        uint64_t type[3] = {n, n, n};
+        if ((tg_strata_hash(3, (uint8_t *)type, sizeof type, 0) & (TG_STRATA_SLOTS - 1)) == 0)
+            crowd[found++] = n;
+    }
     *looks = 0;
     pthread_create(&reader, NULL, read_on, NULL);
     do {
-        for (unsigned n = 0; n < TG_STRATA_NUMBERS; n++)
-            if (tg_stratum_look(tg_strata_at(&shared, n), &view) && n < TG_STRATA_SLOTS) {
+        for (unsigned slot = 0; slot < TG_STRATA_REACH; slot++)
+            if (tg_stratum_look(tg_strata_at(&shared, slot), &view)) {
                 memcpy(names, view.name, sizeof names);
                 torn += names[0] != names[1] || names[0] != names[2] || view.name_len != 24;
-                tg_stratum_set(tg_strata_at(&shared, n), view.version, TG_STRATA_RETIRED);
+                tg_stratum_set(tg_strata_at(&shared, slot), view.version, TG_STRATA_RETIRED);
                 ++*looks;
             }
     } while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE));
