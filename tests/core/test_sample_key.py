@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rules_model import lookup, parse
 
@@ -18,7 +18,16 @@ FIELDS = ["header:t", "json:/a", "json:/c"]
 PLACES = ["json:/a", "json:/b", "json:/s/id", "json:/l/1", "json:/", "json:/a~1b", "header:h", "header:K", "header:é"]
 
 texts = st.one_of(st.sampled_from(["", "x", "page", "1", 'a"\\\n', "é", "\ud800"]), st.text(max_size=5))
-values = st.one_of(texts, st.integers(-5, 5), st.booleans(), st.none(), st.floats(0, 9), st.just([]), st.just({}))
+values = st.one_of(
+    st.sampled_from(["", "x"]),
+    texts,
+    st.integers(-5, 5),
+    st.booleans(),
+    st.none(),
+    st.floats(0, 9),
+    st.just([]),
+    st.just({}),
+)
 documents = st.dictionaries(st.sampled_from(["a", "b", "c", "", "a/b", "z"]), values, max_size=5).flatmap(
     lambda d: st.builds(
         lambda s, items: {**d, "s": s, "l": items},
@@ -33,7 +42,9 @@ payloads = st.one_of(
     st.sampled_from([None, b"", b"[", b'{"a":"x"', b'{"a":"1","a":"2"}', b'"x"']),
 )
 headers = st.lists(
-    st.tuples(st.sampled_from(["h", "H", "k", "t", "é", "o"]), st.sampled_from([None, b"", b"1", b"page", b"\xff"])),
+    st.tuples(
+        st.sampled_from(["h", "H", "k", "t", "t", "é", "o"]), st.sampled_from([None, b"", b"1", b"page", b"\xff"])
+    ),
     max_size=4,
 )
 
@@ -60,8 +71,9 @@ def _is_bool(document: object, pointer: str) -> bool:
     return isinstance(document, bool)
 
 
+@settings(max_examples=500)
 @given(
-    st.lists(st.sampled_from(PLACES), max_size=5, unique=True),
+    st.lists(st.sampled_from(PLACES), min_size=1, max_size=5, unique=True),
     st.sampled_from(["t", "orders", "pages"]),
     headers,
     payloads,
@@ -75,6 +87,24 @@ def test_table_and_model_agree(
         without = plain.classify(topic, b"k", given_headers, value, as_reader=as_reader)
         assert (verdict.sample_key, verdict.sample_place) == model(places, given_headers, value)
         assert verdict._replace(sample_key=None, sample_place=None) == without  # and nothing else changes
+
+
+@pytest.mark.parametrize(
+    ("topic", "given_headers"),
+    [("t", []), ("t", [("t", b"page")]), ("t", [("h", b"1")]), ("orders", [])],
+    ids=["all fields", "the type came by header", "a header decided", "the topic decided"],
+)
+@pytest.mark.parametrize("event", [b'{"a":"x","b":"y","k":"z"}', b'{"a":"page","b":"x","k":"z"}'])
+def test_beside_whatever_fields_the_rules_still_need(
+    topic: str, given_headers: list[tuple[str, bytes | None]], event: bytes
+) -> None:
+    plain = RuleTable(RULES, FIELDS).classify(topic, None, given_headers, event, as_reader=True)
+    for name in "akb":
+        verdict = RuleTable(RULES, FIELDS, [f"json:/{name}"]).classify(
+            topic, None, given_headers, event, as_reader=True
+        )
+        assert verdict.sample_key == json.loads(event)[name].encode()
+        assert verdict._replace(sample_key=None, sample_place=None) == plain
 
 
 def test_first_place_that_has_a_value() -> None:

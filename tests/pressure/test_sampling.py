@@ -161,6 +161,17 @@ def test_a_new_type_at_nine_tenths_starves_nobody() -> None:
     assert kept["scroll"] / 2000 > kept["new"] / 10 / flood["new"]
 
 
+def test_types_that_are_exchanged_are_seen_early_though_the_total_is_the_same() -> None:
+    traffic = Traffic()
+    traffic.run(31, CALM, 0.1)
+    exchanged = {**CALM, "other": CALM["view"]}
+    del exchanged["view"]
+    at_once = traffic.run(0.5, exchanged, 0.1)
+    kept = traffic.run(5, exchanged, 0.1)
+    assert at_once["other"] > 0.3 * 0.5 * exchanged["other"]  # unknown, so whole, for the first moments
+    assert sum(kept.values()) <= 1.1 * 0.1 * 5 * sum(exchanged.values())
+
+
 def test_tightened_at_once_relaxed_slowly_and_not_for_a_trifle() -> None:
     traffic = Traffic()
     traffic.run(20, CALM, 0.5)
