@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
+import threading
 from fractions import Fraction
 
 import pytest
 from gate_model import ALL, Sample, place_randomness, randomness, read
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidegate.core import gate as native
@@ -39,6 +41,7 @@ def test_randomness_is_the_low_part_of_xxh64(key: bytes, seed: int) -> None:
     assert native.randomness(key, seed) == randomness(key, seed)
 
 
+@settings(max_examples=1000)
 @given(
     seeds,
     st.one_of(st.none(), keys),
@@ -266,3 +269,27 @@ def test_moments_are_the_squares_of_key_totals() -> None:
         assert moments[3] == moments[6] == pytest.approx(deep, rel=0.5)
         assert moments[7] == 0
     assert gate.moments(BULK) == (0.0,) * RUNGS
+
+
+def test_orders_while_a_reader_runs() -> None:
+    """The reader's loop holds no lock of Python's: orders and looks go on beside it, and every record is counted."""
+    gate = Gate(2)
+    types = [b"type %d" % (n % 1500) for n in range(6000)]  # more than there are slots
+    keys = [b"%d" % n for n in range(6000)]
+    reader = threading.Thread(target=gate.bench, args=(BULK, types, keys, 1000))
+    reader.start()
+    looks, rungs = 0, 0
+    while reader.is_alive():
+        found = gate.types(BULK)
+        gate.order(BULK, LADDER[looks % RUNGS], DROP if looks % 2 else PARK)
+        gate.set_rungs({t.slot: (looks + n) % RUNGS for n, t in enumerate(found)})
+        gate.retire([t.slot for t in found[looks % 7 :: 7]])
+        gate.moments(BULK)
+        looks, rungs = looks + 1, rungs + len(found)
+    reader.join()
+    delivered, parked, dropped = gate.totals()[BULK]
+    assert delivered + parked + dropped == 6_000_000
+    assert looks > 3
+    assert parked
+    assert dropped
+    assert all(re.fullmatch(r"type \d+", t.name) for t in gate.types(BULK) if t.name is not None)

@@ -223,6 +223,17 @@ def test_error_where_events_are_sampled_by_themselves() -> None:
     assert relative_error([(100, 1 / 2), (100, 1 / 4)]) == pytest.approx(math.sqrt(100 + 300) / 200)
 
 
+def test_error_of_the_plan_in_force() -> None:
+    traffic = Traffic()
+    assert traffic.rates.predicted_error(60) == 0
+    traffic.run(20, CALM, 1.0)
+    assert traffic.rates.predicted_error(60) == 0
+    traffic.run(1, CALM, 0.1)
+    strata = [(60 * rate, LADDER[traffic.plan.rungs[name]]) for name, rate in CALM.items()]
+    assert traffic.rates.predicted_error(60) == pytest.approx(relative_error(strata), rel=0.01)
+    assert traffic.rates.predicted_error(240) == pytest.approx(traffic.rates.predicted_error(60) / 2)
+
+
 def test_error_where_keys_are_sampled_is_that_of_the_double_sum() -> None:
     rng = random.Random(3)
     rungs = [0, 2, 5, 12]

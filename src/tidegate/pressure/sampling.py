@@ -96,6 +96,14 @@ class TypeRates(Generic[Key]):
         self._plan, self._keep, self._planned = Plan(rungs, kept, gone), keep, now
         return self._plan
 
+    def predicted_error(self, seconds: float) -> float:
+        """`relative_error` of what the class has in so many seconds, at the rates and with the plan in force.
+
+        Where keys of several events are sampled, `relative_error_by_key` says more.
+        """
+        rungs: Mapping[Key, int] = self._plan.rungs if self._plan else {}
+        return relative_error((rate * seconds, LADDER[rungs.get(key, 0)]) for key, rate in self._rates.items())
+
     def _ends(self, now: float, fresh: Mapping[Key, int], keep: float) -> bool:
         elapsed, events = now - self._began, sum(fresh.values())
         if elapsed >= WINDOW_SECONDS:
