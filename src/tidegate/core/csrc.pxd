@@ -69,6 +69,70 @@ cdef extern from "tg_hash.h" nogil:
     uint64_t tg_xxh64(const uint8_t *data, size_t len, uint64_t seed) noexcept
 
 
+cdef extern from "tg_sample.h" nogil:
+    enum:
+        TG_SAMPLE_RUNGS
+    uint64_t TG_SAMPLE_ALL
+
+    ctypedef struct tg_sample:
+        uint64_t randomness
+        uint64_t threshold
+        double factor
+        uint8_t has_randomness
+        uint8_t has_threshold
+
+    uint64_t tg_sample_rung_threshold(unsigned rung) noexcept
+    unsigned tg_sample_rung_of(uint64_t threshold) noexcept
+    uint64_t tg_sample_randomness(const uint8_t *key, size_t len, uint64_t seed) noexcept
+    uint64_t tg_sample_randomness_escaped(const uint8_t *key, size_t len, uint64_t seed) noexcept
+    uint64_t tg_sample_randomness_place(const char *topic, size_t len, int32_t partition, int64_t offset,
+                                        uint64_t seed) noexcept
+    double tg_sample_weight(const tg_sample *s) noexcept
+    void tg_sample_settle(tg_sample *s, uint64_t own) noexcept
+    int tg_sample_apply(tg_sample *s, uint64_t threshold) noexcept
+    int32_t tg_sample_rate(const tg_sample *s) noexcept
+
+
+cdef extern from "tg_tracestate.h" nogil:
+    enum:
+        TG_TRACESTATE_BYTES
+
+    int tg_tracestate_read(const uint8_t *text, size_t len, tg_sample *out) noexcept
+    int tg_tracestate_read_parent(const uint8_t *text, size_t len, tg_sample *out) noexcept
+    size_t tg_tracestate_print(const tg_sample *s, char *to) noexcept
+
+
+cdef extern from "tg_strata.h" nogil:
+    enum:
+        TG_STRATA_NUMBERS
+        TG_STRATA_SLOTS
+        TG_STRATA_NAME_BYTES
+        TG_STRATA_NO_RUNG
+        TG_STRATA_RETIRED
+
+    ctypedef struct tg_stratum:
+        pass
+
+    ctypedef struct tg_strata:
+        pass
+
+    ctypedef struct tg_stratum_view:
+        uint64_t count
+        uint64_t version
+        uint8_t klass
+        uint8_t name_len
+        uint8_t retired
+        char *name
+
+    void tg_strata_init(tg_strata *t) noexcept
+    tg_stratum *tg_strata_find(tg_strata *t, unsigned klass, const uint8_t *type, size_t len, uint64_t seed) noexcept
+    unsigned tg_stratum_order(const tg_stratum *s) noexcept
+    void tg_stratum_count(tg_stratum *s) noexcept
+    tg_stratum *tg_strata_at(tg_strata *t, unsigned number) noexcept
+    int tg_stratum_look(const tg_stratum *s, tg_stratum_view *out) noexcept
+    void tg_stratum_set(tg_stratum *s, uint64_t version, unsigned order) noexcept
+
+
 cdef extern from "tg_words.h" nogil:
     ctypedef struct tg_words:
         const uint32_t *offsets
@@ -77,6 +141,7 @@ cdef extern from "tg_words.h" nogil:
         uint32_t mask
         uint32_t n
 
+    uint8_t tg_fold(uint8_t c, int blank) noexcept
     void tg_words_fill(tg_words *w, uint32_t *slots) noexcept
     uint32_t tg_words_find(const tg_words *w, const uint8_t *value, size_t len, int blank) noexcept
 
