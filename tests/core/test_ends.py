@@ -81,7 +81,8 @@ def test_the_head_is_the_oldest_that_was_read(broker: Broker) -> None:
         member.wait_assigned(PARTITIONS, 40)
         assert lane(member, topic)[1].head_seconds is None
         producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
-        for timestamp_ms in (1_600_000_000_000, 1_700_000_000_000):
+        now_ms = int(time.time() * 1000)
+        for timestamp_ms in (now_ms - 7_200_000, now_ms - 3_600_000):  # of last year, retention would take them at once
             producer.produce(topic, b'{"type":"view"}', partition=0, timestamp=timestamp_ms)
             producer.flush(10)
             count = len(member.delivered) + 1
