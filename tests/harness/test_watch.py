@@ -24,7 +24,7 @@ Start = Callable[..., tuple[Sidecar, Watch]]
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """Starts a process with a fault of faulty.py under a watch, whose budget leaves it 32 MiB in all."""
+    """Starts a process with a fault of faulty.py under a watch, whose budget leaves it 40 MiB in all."""
     monkeypatch.setenv("TIDEGATE_TEST_SIDECAR", f"{sys.executable} -m harness.faulty")
     monkeypatch.setattr(watch, "CLOSE_SECONDS", 0.5)
     monkeypatch.setattr(watch, "INTERVAL_SECONDS", 0.1)
@@ -34,7 +34,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
             (port,) = free_ports(1)
             settings = {"TIDEGATE_FAULT": fault, "TIDEGATE_OPS_ADDRESS": f"127.0.0.1:{port}"} | more
             sidecar = stack.enter_context(Sidecar(settings, tmp_path))
-            made = Watch(sidecar, port, budget_bytes=-(32 << 20), drain_seconds=0.2, live_seconds=LIVE_SECONDS)
+            made = Watch(sidecar, port, budget_bytes=-(36 << 20), drain_seconds=0.2, live_seconds=LIVE_SECONDS)
             stack.callback(made.stop)
             return sidecar, made
 
