@@ -92,4 +92,14 @@ def test_a_stop_while_it_begins_again_is_not_lost() -> None:
                 assert time.monotonic() < deadline
             time.sleep(dice.random() * 0.3)
             process.terminate()
-            assert process.wait(20) == 0
+            try:
+                assert process.wait(20) == 0
+            finally:
+                process.kill()  # or leaving the block would wait for it for ever
+
+
+def test_a_stop_whose_exception_was_lost_is_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allocator, "stop_asked", False)
+    with pytest.raises(SystemExit):
+        allocator.stop_early()
+    assert allocator.stop_asked

@@ -49,7 +49,7 @@ def _command(running: bool) -> int:
                 return probes.health(check)
         if running:
             # Asked to stop before anything was read: a clean end. The sidecar's own handlers take over from this one.
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            signal.signal(signal.SIGTERM, allocator.stop_early)
             allocator.catch_up()
         from tidegate.cli import app
 

@@ -54,6 +54,19 @@ def begin_again() -> None:
         catch_up()
 
 
+stop_asked = False
+
+
+def stop_early(*_: object) -> None:
+    """Handler of SIGTERM until the sidecar has its own: ends the process.
+
+    The exception can be lost where the interpreter calls what may raise nothing (a finalizer, a native callback), so
+    it is noted as well, and the sidecar looks at that."""
+    global stop_asked
+    stop_asked = True
+    sys.exit(0)
+
+
 def catch_up() -> None:
     """Signals that came meanwhile are delivered now."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

@@ -31,7 +31,7 @@ import orjson
 import structlog
 import uvloop
 
-from tidegate import probes
+from tidegate import allocator, probes
 from tidegate.broker.properties import consumer_properties
 from tidegate.broker.topics import count_lanes, crowded, nothing_there
 from tidegate.classification import rule_table
@@ -233,6 +233,8 @@ class Sidecar:
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._on_signal, number)
+        if allocator.stop_asked:
+            self._on_signal(signal.SIGTERM)
         await self.sink.start()
         loop.add_reader(self.reader.notify_fd, self._on_notify)
         self.reader.start()
