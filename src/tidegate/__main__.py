@@ -22,6 +22,10 @@ def main() -> int:
         if streams.stdout_fault() is None:  # it is about something else
             raise
         code = 1
+    except RuntimeError as error:
+        if not (allocator.stop_asked and isinstance(error.__cause__, SystemExit)):
+            raise
+        code = 0  # a stop while a class was being made: Python wraps what is raised in there
     why = streams.stdout_fault()
     if why is None:
         return code
