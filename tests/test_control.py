@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent / "core"))
 
 from member import Member, numbers, produce, properties
 
+from harness.figures import Figures
 from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.control import Control
 from tidegate.core.schedule import AGE_BUDGET_SECONDS
@@ -25,22 +25,6 @@ from tidegate.pressure.shed import Rest, Shed
 from tidegate.types import EventClass, LaneState
 
 PAD = b"x" * 900
-
-
-@dataclass
-class Class:
-    bytes: int = 0
-    acks: int = 0
-
-
-@dataclass
-class Figures:
-    """Delivery's, as the test wants them."""
-
-    classes: list[Class] = field(default_factory=lambda: [Class() for _ in range(4)])
-    ahead_bytes: int = 0
-    target: str = "open"
-    busy_seconds: float = 0.0
 
 
 class Lines:

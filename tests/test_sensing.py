@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 
+from harness.figures import Class, Figures
 from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
 from tidegate.pressure.policy import policies
 from tidegate.sensing import Look, Senses
 from tidegate.types import EventClass, LaneState
-
-
-@dataclass
-class Class:
-    bytes: int = 0
-    acks: int = 0
-
-
-@dataclass
-class Figures:
-    classes: list[Class] = field(default_factory=lambda: [Class() for _ in range(4)])
-    ahead_bytes: int = 0
-    target: str = "open"
-    busy_seconds: float = 0.0
 
 
 class Looking:

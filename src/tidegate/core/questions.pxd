@@ -62,6 +62,7 @@ cdef class Questions:
     cdef void _describe(self, int kind, rd_kafka_topic_partition_list_t *list) noexcept nogil
     cdef rd_kafka_topic_partition_list_t *_list_offsets(self, rd_kafka_topic_partition_list_t *list, int kind,
                                                         int64_t spec, int isolation) noexcept nogil
+    cdef void _ask_offsets(self, rd_kafka_topic_partition_list_t *asked, int kind, int isolation) noexcept nogil
     cdef void _ask_commits(self, rd_kafka_topic_partition_list_t *list, int64_t tag) noexcept nogil
     cdef void _send(self) noexcept nogil
     cdef void _returned(self, int64_t now_ns) noexcept nogil

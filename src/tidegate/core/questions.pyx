@@ -152,8 +152,6 @@ cdef class Questions:
         """Asks where the logs end of the lanes that are held, read or behind: what holding keeps from us must still be
         seen coming. Of a lane that is free to be read, and brought nothing, they are where they were."""
         cdef rd_kafka_topic_partition_list_t *asked
-        cdef rd_kafka_AdminOptions_t *options
-        cdef rd_kafka_error_t *error
         cdef tg_lane *lane
         cdef int i, p
         if self.asking_ends:
@@ -173,12 +171,7 @@ cdef class Questions:
                     self.rk.topic_partition_list_add(
                         asked, self.intake.ledger.lanes[lane.number].topic, p).offset = TG_RK_OFFSET_END
         if asked.cnt:
-            options = self._options(TG_RK_ADMIN_LISTOFFSETS, ASKED_LAG)
-            error = self.rk.AdminOptions_set_isolation_level(options, TG_RK_READ_COMMITTED)
-            if error is not NULL:
-                self.rk.error_destroy(error)
-            self.rk.ListOffsets(self.client, asked, options, self.answers)
-            self.rk.AdminOptions_destroy(options)
+            self._ask_offsets(asked, ASKED_LAG, TG_RK_READ_COMMITTED)
             self.asking_ends = True
         self.rk.topic_partition_list_destroy(asked)
 
@@ -228,24 +221,26 @@ cdef class Questions:
 
     cdef rd_kafka_topic_partition_list_t *_list_offsets(self, rd_kafka_topic_partition_list_t *list, int kind,
                                                         int64_t spec, int isolation) noexcept nogil:
-        """One request to each leader. The list returned has no offsets yet."""
+        """The list returned has no offsets yet."""
         cdef rd_kafka_topic_partition_list_t *asked = self.rk.topic_partition_list_new(list.cnt)
-        cdef rd_kafka_AdminOptions_t *options
-        cdef rd_kafka_error_t *error
         cdef int i
         for i in range(list.cnt):
             self.rk.topic_partition_list_add(asked, list.elems[i].topic, list.elems[i].partition).offset = spec
         if list.cnt:
-            options = self._options(TG_RK_ADMIN_LISTOFFSETS, kind)
-            error = self.rk.AdminOptions_set_isolation_level(options, isolation)
-            if error is not NULL:
-                self.rk.error_destroy(error)
-            self.rk.ListOffsets(self.client, asked, options, self.answers)
-            self.rk.AdminOptions_destroy(options)
+            self._ask_offsets(asked, kind, isolation)
             self.waiting += 1
         for i in range(list.cnt):
             asked.elems[i].offset = TG_NO_OFFSET
         return asked
+
+    cdef void _ask_offsets(self, rd_kafka_topic_partition_list_t *asked, int kind, int isolation) noexcept nogil:
+        """One request to each leader, for what the list's offsets say."""
+        cdef rd_kafka_AdminOptions_t *options = self._options(TG_RK_ADMIN_LISTOFFSETS, kind)
+        cdef rd_kafka_error_t *error = self.rk.AdminOptions_set_isolation_level(options, isolation)
+        if error is not NULL:
+            self.rk.error_destroy(error)
+        self.rk.ListOffsets(self.client, asked, options, self.answers)
+        self.rk.AdminOptions_destroy(options)
 
     cdef void _ask_commits(self, rd_kafka_topic_partition_list_t *list, int64_t tag) noexcept nogil:
         """Asks for the group's offsets in all partitions of the list's topics: the others tell what it has met.
