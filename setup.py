@@ -37,7 +37,12 @@ if sys.platform.startswith("linux"):
 C_SOURCES = {
     "scan": sorted(glob("csrc/tg_scan*.c")),
     "rules": sorted(glob("csrc/tg_scan*.c")),
+    "rule_fill": ["csrc/tg_scan_plan.c", "csrc/tg_scan_escape.c"],
+    "sample_key": ["csrc/tg_scan_plan.c", "csrc/tg_scan_escape.c"],
+    "gate": ["csrc/tg_scan_escape.c"],
     "encode": ["csrc/tg_scan_utf8.c"],
+    "parked": ["csrc/tg_parked.c"],
+    "producer": ["csrc/tg_parked.c"],
     "rdkafka": ["csrc/tg_rdkafka.c"],
 }
 

@@ -71,11 +71,17 @@ typedef struct {
     char *orig_broker_name;
 } rd_kafka_metadata_t;
 
-#define TG_RK_CONSUMER 1 /* rd_kafka_type_t */
-#define TG_RK_CONF_OK 0  /* rd_kafka_conf_res_t */
+#define TG_RK_PRODUCER 0 /* rd_kafka_type_t */
+#define TG_RK_CONSUMER 1
+#define TG_RK_CONF_OK 0 /* rd_kafka_conf_res_t */
 #define TG_RK_OFFSET_BEGINNING (-2)
 #define TG_RK_OFFSET_END (-1)
 #define TG_RK_OFFSET_INVALID (-1001)
+#define TG_RK_PARTITION_UA (-1)
+#define TG_RK_MSG_F_COPY 0x2
+#define TG_RK_PURGE_F_QUEUE 0x1
+#define TG_RK_PURGE_F_INFLIGHT 0x2
+#define TG_RK_MSG_NOT_PERSISTED 0 /* rd_kafka_msg_status_t */
 #define TG_RK_ERR_OK 0
 #define TG_RK_ERR_INVALID_MSG 2
 #define TG_RK_ERR_UNKNOWN_TOPIC_OR_PART 3
@@ -97,11 +103,22 @@ typedef struct {
 #define TG_RK_ERR_UNDERFLOW (-155)
 #define TG_RK_ERR_AUTO_OFFSET_RESET (-140)
 #define TG_RK_ERR_FATAL (-150)
+#define TG_RK_ERR_PURGE_INFLIGHT (-151)
+#define TG_RK_ERR_PURGE_QUEUE (-152)
+#define TG_RK_ERR_QUEUE_FULL (-184)
+#define TG_RK_ERR_UNKNOWN_TOPIC (-188)
+#define TG_RK_ERR_UNKNOWN_PARTITION (-190)
+#define TG_RK_ERR_MSG_TIMED_OUT (-192)
+#define TG_RK_ERR_MSG_SIZE_TOO_LARGE 10
+#define TG_RK_ERR_RECORD_LIST_TOO_LARGE 18
+#define TG_RK_ERR_TOPIC_AUTHORIZATION_FAILED 29
+#define TG_RK_ERR_INVALID_RECORD 87
 #define TG_RK_ERR_NO_OFFSET (-168)
 #define TG_RK_ERR_ALL_BROKERS_DOWN (-187)
 #define TG_RK_ERR_ILLEGAL_GENERATION 22
 #define TG_RK_ERR_REBALANCE_IN_PROGRESS 27
 #define TG_RK_ERR_STALE_MEMBER_EPOCH 113
+#define TG_RK_EVENT_DR 0x1
 #define TG_RK_EVENT_FETCH 0x2
 #define TG_RK_EVENT_LOG 0x4
 #define TG_RK_EVENT_ERROR 0x8
@@ -215,7 +232,19 @@ typedef struct {
     X(const rd_kafka_ListOffsetsResultInfo_t **, ListOffsets_result_infos,                                            \
       (const rd_kafka_event_t *result, size_t *count))                                                                \
     X(const rd_kafka_topic_partition_t *, ListOffsetsResultInfo_topic_partition,                                      \
-      (const rd_kafka_ListOffsetsResultInfo_t *info))
+      (const rd_kafka_ListOffsetsResultInfo_t *info))                                                                 \
+    X(rd_kafka_queue_t *, queue_get_main, (rd_kafka_t * rk))                                                          \
+    X(rd_kafka_topic_t *, topic_new, (rd_kafka_t * rk, const char *topic, void *conf))                                \
+    X(void, topic_destroy, (rd_kafka_topic_t * rkt))                                                                  \
+    X(int, produce,                                                                                                   \
+      (rd_kafka_topic_t * rkt, int32_t partition, int flags, void *payload, size_t len, const void *key,              \
+       size_t key_len, void *opaque))                                                                                 \
+    X(int32_t, last_error, (void))                                                                                    \
+    X(const rd_kafka_message_t *, event_message_next, (rd_kafka_event_t * event))                                     \
+    X(int, message_status, (const rd_kafka_message_t *message))                                                       \
+    X(int32_t, flush, (rd_kafka_t * rk, int timeout_ms))                                                              \
+    X(int32_t, purge, (rd_kafka_t * rk, int flags))                                                                   \
+    X(int, outq_len, (rd_kafka_t * rk))
 
 #define TG_RDKAFKA_DECLARE(type, name, params) type(*name) params;
 typedef struct {

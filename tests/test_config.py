@@ -312,11 +312,17 @@ def test_neither_rules_nor_credentials_keep_other_problems_back() -> None:
             "TIDEGATE_SINK_AUTHORIZATION": "Bearer x",
             "TIDEGATE_CRITICAL": "default,json:no-pointer,good\\,one",
             "TIDEGATE_TYPE_FIELDS": "key:x",
+            "TIDEGATE_SAMPLE_KEY": "session_id",
         }
     )
-    assert text.startswith("The configuration has 4 problems:")
+    assert text.startswith("The configuration has 5 problems:")
     assert "TIDEGATE_CRITICAL: A JSON pointer starts with '/'.\n  json:no-pointer\n       ^\n  Write" in text
-    for name in ("FORMAT=xml", "SINK_URL holds", "TYPE_FIELDS: A type field"):
+    for name in (
+        "FORMAT=xml",
+        "SINK_URL holds",
+        "TYPE_FIELDS: A type field",
+        "SAMPLE_KEY: A place of the sampling key",
+    ):
         assert f"TIDEGATE_{name}" in text
     assert SECRET not in text
 

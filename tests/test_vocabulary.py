@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tidegate.classification import type_fields
+from tidegate.classification import rule_table, sample_key, type_fields
 from tidegate.config import Settings
 from tidegate.core.rule_text import parse_rule
 from tidegate.core.rules import RuleTable
 from tidegate.errors import RuleError
 from tidegate.types import CLASS_LABELS
-from tidegate.vocabulary import DEFAULT_RULES, DEFAULT_TYPE_FIELDS, resolve_rules
+from tidegate.vocabulary import DEFAULT_RULES, DEFAULT_SAMPLE_KEY, DEFAULT_TYPE_FIELDS, resolve_rules
 
 TABLE = RuleTable(resolve_rules({}), DEFAULT_TYPE_FIELDS)
 SNOWPLOW = "unstruct_event_com_snowplowanalytics_snowplow_ecommerce_snowplow_ecommerce_action_1"
@@ -302,6 +302,15 @@ def test_default_stands_for_the_list() -> None:
 def test_default_stands_for_the_fields() -> None:
     settings = Settings(type_fields=("json:/kind", "Default"))
     assert type_fields(settings) == ("json:/kind", *DEFAULT_TYPE_FIELDS)
+
+
+def test_sample_key_of_the_settings_is_the_tables() -> None:
+    assert rule_table(Settings()).sample_key.places == DEFAULT_SAMPLE_KEY
+    settings = Settings(sample_key=("header:visit", "Default", "json:/id"))
+    assert sample_key(settings) == ("header:visit", *DEFAULT_SAMPLE_KEY)
+    assert rule_table(settings).sample_key.places == ("header:visit", *DEFAULT_SAMPLE_KEY)
+    with pytest.raises(RuleError, match="TIDEGATE_SAMPLE_KEY"):
+        rule_table(Settings(sample_key=("session",)))
 
 
 def test_an_empty_list_leaves_nothing() -> None:

@@ -4,11 +4,12 @@
     python -m benchmarks.e2e drain   [--records N] [--reps R]     read a backlog: raw C loop, tidegate, Python loops
     python -m benchmarks.e2e push    [--records N] [--reps R]     the same to an HTTP app, batches of 500
     python -m benchmarks.e2e hold    [--records N] [--away S]     drained after the app was away: against plain
+    python -m benchmarks.e2e park    [--records N] [--reps R]     into the parking topic: raw C loops, tidegate
     python -m benchmarks.e2e latency [--seconds S]                append to app, alone and beside bulk
     python -m benchmarks.e2e start                                start to first event, idle CPU, --version
 
 Common: --bootstrap HOST:PORT (default: a Kafka of its own, from Maven), --out DIRECTORY (one JSON file each),
---add NAME=COMMAND (one more contender for drain or push, see runner.py), --only NAME[,NAME…].
+--add NAME=COMMAND (one more contender for drain, push or park, see runner.py), --only NAME[,NAME…].
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.e2e import hold, latency, rates, start
 from benchmarks.e2e.runner import ROOT, Contender
 
 sys.path.insert(0, str(ROOT / "tests"))
+from benchmarks.e2e import hold, latency, park, rates, start
 from harness.install import KafkaUnavailableError
 from harness.kafka import KafkaServer
 
-KINDS = ("drain", "push", "hold", "latency", "start")
+KINDS = ("drain", "push", "park", "hold", "latency", "start")
 
 
 @contextmanager
@@ -66,6 +67,8 @@ def main() -> int:
                 if what in ("drain", "push"):
                     # One topic serves all.
                     options.topic = rates.main(what, bootstrap, options, more, only, out)
+                elif what == "park":
+                    park.main(bootstrap, options, more, only, out)
                 elif what == "hold":
                     options.topic = hold.main(bootstrap, options, out)
                 elif what == "latency":

@@ -11,11 +11,23 @@ if TYPE_CHECKING:
 
 def type_fields(settings: Settings) -> tuple[str, ...]:
     """Where an event's type is looked for, in order; the word ``default`` stands for the built-in list."""
-    from tidegate.vocabulary import DEFAULT_TYPE_FIELDS, is_default
+    from tidegate.vocabulary import DEFAULT_TYPE_FIELDS
 
-    given = settings.type_fields if settings.type_fields is not None else ("default",)
-    fields = (f for entry in given for f in (DEFAULT_TYPE_FIELDS if is_default(entry) else (entry,)))
-    return tuple(dict.fromkeys(fields))
+    return _places(settings.type_fields, DEFAULT_TYPE_FIELDS)
+
+
+def sample_key(settings: Settings) -> tuple[str, ...]:
+    """Where an event's sampling key is looked for, in order; ``default`` as above."""
+    from tidegate.vocabulary import DEFAULT_SAMPLE_KEY
+
+    return _places(settings.sample_key, DEFAULT_SAMPLE_KEY)
+
+
+def _places(given: tuple[str, ...] | None, built_in: tuple[str, ...]) -> tuple[str, ...]:
+    from tidegate.vocabulary import is_default
+
+    entries = given if given is not None else ("default",)
+    return tuple(dict.fromkeys(p for entry in entries for p in (built_in if is_default(entry) else (entry,))))
 
 
 def rule_table(settings: Settings) -> RuleTable:
@@ -32,9 +44,9 @@ def rule_table(settings: Settings) -> RuleTable:
         raise ConfigError(f"TIDEGATE_SIMD: {error}", code="simd", hint="Unset it: the best is chosen then.") from None
     from tidegate.vocabulary import resolve_rules
 
-    lists = {**settings.rule_overrides, "type_fields": settings.type_fields}
+    lists = {**settings.rule_overrides, "type_fields": settings.type_fields, "sample_key": settings.sample_key}
     try:
-        return RuleTable(resolve_rules(settings.rule_overrides), type_fields(settings))
+        return RuleTable(resolve_rules(settings.rule_overrides), type_fields(settings), sample_key(settings))
     except RuleError as error:
         # The table knows the rule, not the variable it was written in.
         variables = [f"TIDEGATE_{name.upper()}" for name, given in lists.items() if given and error.rule in given]

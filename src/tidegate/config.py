@@ -130,6 +130,13 @@ class Settings(BaseSettings):
     type_fields: Rules | None = _setting(
         None, "Classes", "places", "Where an event's type stands, in order: header:<name>, json:<pointer>."
     )
+    sample_key: Rules | None = _setting(
+        None,
+        "Classes",
+        "places",
+        "What events are kept or dropped by, where a class is thinned out: the first of these places that an event has,"
+        " such as its session. Else the record's key, else its offset.",
+    )
 
     critical_on_pressure: str = _setting(
         DEFAULTS[EventClass.CRITICAL], "Pressure", "list", _PRESSURE.format("critical", "keep, and nothing else")
@@ -307,7 +314,7 @@ class Settings(BaseSettings):
         return found
 
 
-RULE_FIELDS = ("critical", "high", "normal", "bulk", "type_fields")
+RULE_FIELDS = ("critical", "high", "normal", "bulk", "type_fields", "sample_key")
 SETTING_FIELDS = {name: field for name, field in Settings.model_fields.items() if name != "kafka"}
 VARIABLES = {PREFIX + name.upper(): name for name in SETTING_FIELDS}
 

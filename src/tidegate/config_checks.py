@@ -80,11 +80,11 @@ def kafka_values(given: Mapping[str, Value]) -> list[Problem]:
 
 def rules(lists: Mapping[str, str]) -> list[Problem]:
     """Rules and type fields that cannot be understood, by setting; what they are to each other comes later."""
-    from tidegate.core.rule_text import parse_rule, parse_type_field
+    from tidegate.core.rule_text import parse_rule, parse_sample_field, parse_type_field
 
     problems = []
     for name, text in lists.items():
-        parse = parse_type_field if name == "type_fields" else parse_rule
+        parse = {"type_fields": parse_type_field, "sample_key": parse_sample_field}.get(name, parse_rule)
         for entry in values.split_rule_list(text):
             try:
                 if entry != BUILT_IN_WORD:

@@ -33,6 +33,34 @@ DEFAULT_TYPE_FIELDS: tuple[str, ...] = (
     "json:/name",
 )
 
+DEFAULT_SAMPLE_KEY: tuple[str, ...] = (
+    # The session.
+    "json:/session_id",
+    "json:/sessionId",
+    "json:/user_session",  # REES46
+    "json:/domain_sessionid",  # Snowplow
+    "json:/session",  # OTTO
+    "json:/context/sessionId",  # Segment, as its mobile libraries and RudderStack write it
+    "json:/properties/session_id",  # Segment
+    # The visitor; where one logs in on the way, what was known before goes first, or the session would be torn apart.
+    # GA4's ga_session_id is no session of its own: it is a second of the clock.
+    "json:/user_pseudo_id",  # GA4 export
+    "json:/client_id",  # GA4's protocol
+    "json:/clientId",  # Shopify's pixel
+    "json:/anonymousId",  # Segment
+    "json:/domain_userid",  # Snowplow
+    "json:/visitorid",  # RetailRocket
+    "json:/user_id",
+    "json:/userId",
+    # The event.
+    "header:ce_id",  # CloudEvents, Kafka binding
+    "json:/event_id",  # Snowplow
+    "json:/messageId",  # Segment
+    "json:/_id",  # Adobe XDM
+    "json:/id",  # CloudEvents, Shopify's pixel, Stripe
+)
+"""What an event is sampled by: its session, else its visitor, else itself."""
+
 
 def _defaults(label: str) -> tuple[str, ...]:
     rules = [rule for source in SOURCES for rule in getattr(source, label).split()]

@@ -479,3 +479,38 @@ def test_a_batch_can_not_be_made_larger_than_configured(records: int) -> None:
     with pytest.raises(ValueError, match="1 to 10 records"):
         flow.dispatcher.batch_records = records
     assert flow.dispatcher.batch_records == 10
+
+
+# ── records that are being parked ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_being_parked_is_neither_buffered_nor_lost() -> None:
+    """One is delivered, one parked, one comes back from the producer and is delivered: each is counted once."""
+    flow = Flow()
+    flow.add(BULK, b"{}")
+    slot = flow.slot()
+    flow.ledger.test_park(slot, 1, BULK)
+    flow.ledger.test_park(slot, 2, BULK)
+    assert flow.ledger.parking() == (0, 0, 0, 2)
+    assert flow.dispatcher.conservation() == (0, 0, 0, 0)
+    flow.ledger.test_settle_parked(slot, 1, klass=BULK)
+    assert flow.ledger.parking() == (0, 0, 0, 1)
+    assert flow.dispatcher.conservation() == (0, 0, 0, 0)
+    flow.ledger.test_park_failed(slot, BULK)
+    assert flow.rings.push(BULK, b"{}", slot=slot, offset=2, gap=0, flags=0, key=None, headers=b"", timestamp_ms=-1)
+    assert flow.ledger.parking() == (0, 0, 0, 0)
+    assert flow.dispatcher.conservation() == (0, 0, 0, 0)
+    assert len(flow.bodies()) == 1
+    stands = flow.ledger.test_slot(slot)
+    assert (stands["frontier"], stands["popped"] + stands["parked"], stands["settled"]) == (3, 3, 3)
+    row = flow.ledger.totals()["bulk"]
+    assert (row["polled"], row["delivered"], row["deferred"]) == (3, 2, 1)
+    assert flow.dispatcher.conservation() == (0, 0, 0, 0)
+
+
+def test_a_parked_record_that_ends_twice_shows() -> None:
+    flow = Flow()
+    flow.ledger.test_park(flow.slot(), 0, BULK)
+    flow.ledger.test_settle_parked(flow.slot(), 0, klass=BULK)
+    flow.ledger.test_settle(flow.slot(), 0, klass=BULK)  # planted: as if it had been in a batch as well
+    assert flow.dispatcher.conservation() == (0, 0, 0, -1)

@@ -27,6 +27,8 @@ class ModelSlot:
     state: int = LIVE
     pending: dict[int, tuple[int, int]] = field(default_factory=dict)  # offset: (missing before it, class)
     abandoned: dict[int, int] = field(default_factory=dict)  # offset: missing before it; ended, never acknowledged
+    parked: set[int] = field(default_factory=set)  # those of `pending` that are with the producer
+    given: int = 0  # records ever parked, less those that went back into a ring
     fixed: int | None = None  # the frontier at the end of the assignment
     log_end: int = -1
     highest: int = -1
@@ -89,10 +91,10 @@ class LedgerMachine(RuleBasedStateMachine):
             for _ in range(times):
                 self._read(slot, 0, 1)
 
-    def _read(self, slot: ModelSlot, step: int, klass: int) -> None:
+    def _read(self, slot: ModelSlot, step: int, klass: int, park: bool = False) -> None:
         offset = max(slot.next, 0) + step
         idle = not slot.pending and not slot.abandoned
-        gap = self.ledger.test_read(slot.number, offset, klass)
+        gap = (self.ledger.test_park if park else self.ledger.test_read)(slot.number, offset, klass)
         if not idle and offset - slot.frontier >= self.span:
             assert gap is None
             return
@@ -100,6 +102,50 @@ class LedgerMachine(RuleBasedStateMachine):
         slot.pending[offset] = (gap, klass)
         slot.next = offset + 1
         self.polled[slot.lane, klass] += 1
+        if park:
+            slot.parked.add(offset)
+            slot.given += 1
+
+    @precondition(lambda self: self.slots)
+    @rule(
+        data=st.data(),
+        step=st.sampled_from([0, 0, 0, 1, 30, 64, 300]),
+        klass=st.integers(0, 3),
+        times=st.integers(1, 70),
+    )
+    def park(self, data: st.DataObject, step: int, klass: int, times: int) -> None:
+        """The producer takes the record: read and polled, but in no ring."""
+        if (slot := self._some(data, LIVE)) is not None:
+            for _ in range(times):
+                self._read(slot, step, klass, park=True)
+                step = 0
+
+    @precondition(lambda self: self.slots)
+    @rule(data=st.data(), step=st.sampled_from([0, 1, 30, 300]), klass=st.integers(0, 3))
+    def park_in_vain(self, data: st.DataObject, step: int, klass: int) -> None:
+        """The producer takes it not, and it is as if nothing had been asked but for the gap."""
+        slot = self._some(data, LIVE)
+        if slot is None:
+            return
+        offset = max(slot.next, 0) + step
+        if self.ledger.test_skip(slot.number, offset) is None:
+            return
+        before = self.ledger.test_slot(slot.number)
+        self.ledger.test_park(slot.number, offset, klass)
+        assert self.ledger.test_slot(slot.number)["next"] == offset + 1
+        self.ledger.test_park_refused(slot.number, before["next"], klass)
+        assert self.ledger.test_slot(slot.number) == before
+        slot.next = before["next"]
+
+    @precondition(lambda self: any(slot.parked for slot in self.slots))
+    @rule(data=st.data())
+    def park_failed(self, data: st.DataObject) -> None:
+        """A record comes back and goes into a ring."""
+        slot = data.draw(st.sampled_from([slot for slot in self.slots if slot.parked]))
+        offset = data.draw(st.sampled_from(sorted(slot.parked)))
+        self.ledger.test_park_failed(slot.number, slot.pending[offset][1])
+        slot.parked.remove(offset)
+        slot.given -= 1
 
     @precondition(lambda self: self.slots)
     @rule(data=st.data(), beyond=st.sampled_from([0, 1, 5, 1000]))
@@ -141,9 +187,16 @@ class LedgerMachine(RuleBasedStateMachine):
         """A run as batches make them: neighbours of one class, nothing missing between them."""
         gap, klass = slot.pending[first]
         run = [first]
-        while len(run) < most and slot.pending.get(run[-1] + 1) == (0, klass):
+        parked = first in slot.parked
+        while (
+            len(run) < most
+            and slot.pending.get(run[-1] + 1) == (0, klass)
+            and (run[-1] + 1 in slot.parked) == parked  # one way or the other: never both in one batch
+        ):
             run.append(run[-1] + 1)
-        self.ledger.test_settle(slot.number, first, len(run), gap, klass, disposition)
+        settle = self.ledger.test_settle_parked if parked else self.ledger.test_settle
+        settle(slot.number, first, len(run), gap, klass, disposition)
+        slot.parked.difference_update(run)
         self.ended[slot.lane, klass, disposition] += len(run)
         for offset in run:
             missing, _ = slot.pending.pop(offset)
@@ -213,6 +266,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert slot.frontier >= slot.highest  # and it never goes back
             slot.highest = slot.frontier
             assert stands["read"] - stands["settled"] == len(slot.pending)
+            assert stands["parked"] == slot.given
 
     @invariant()
     def books(self) -> None:
@@ -222,6 +276,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for slot in self.slots:
             for _, klass in slot.pending.values():
                 buffered[slot.lane, klass] += 1
+        parked = [sum(slot.pending[o][1] == k for slot in self.slots for o in slot.parked) for k in range(4)]
+        assert self.ledger.parking() == tuple(parked)
         counts = self.ledger.counts()
         for lane, name in enumerate(LANES):
             for klass, label in enumerate(CLASS_LABELS):

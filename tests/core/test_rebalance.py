@@ -17,6 +17,7 @@ from harness.topics import create_topic
 from tidegate.broker.embedded import PARTITION_CAPACITY_BYTES, EmbeddedBroker
 
 PARTITIONS = 4
+LIVE, CLOSING, DISCARDED = 1, 2, 5  # ledger.pxd
 
 
 @pytest.fixture
@@ -108,6 +109,33 @@ def test_a_revocation_waits_for_what_is_in_flight(kafka: str) -> None:
             both_until([first, second], lambda: len(first.delivered) + len(second.delivered) >= 240)
             assert set(Counter(first.delivered + second.delivered).values()) == {1}
             assert first.ledger.irregular()["stale"] == 0
+
+
+def test_a_revocation_waits_for_what_is_being_parked(broker: EmbeddedBroker) -> None:
+    """A parked record is in no ring and nobody pops it, but its report may still come."""
+    servers = broker.bootstrap_servers
+    spread(servers, 20)
+    with Member([(properties(servers), ["orders"])]) as first:
+        first.deliver_count(80)
+        slots = [n for n in range(PARTITIONS) if first.ledger.test_slot(n)["state"] == LIVE]
+        assert len(slots) == PARTITIONS
+        for slot in slots:
+            first.ledger.test_park(slot, 20, 3)
+
+        def closing() -> list[int]:
+            return [slot for slot in slots if first.ledger.test_slot(slot)["state"] == CLOSING]
+
+        with Member([(properties(servers), ["orders"])]) as second:
+            first.wait_until(lambda: "revoked" in first.kinds())
+            revoked = time.monotonic()
+            first.wait_until(lambda: time.monotonic() > revoked + 0.5)
+            assert closing()
+            for slot in slots:
+                first.ledger.test_settle_parked(slot, 20, klass=3, disposition=DISCARDED)
+            first.wait_until(lambda: not closing())
+            assert time.monotonic() < revoked + 1.5  # two seconds is what it waits at most
+            first.wait_until(lambda: shared([first, second]))
+            assert first.ledger.parking() == (0, 0, 0, 0)
 
 
 def test_a_revocation_does_not_wait_for_ever(broker: EmbeddedBroker) -> None:

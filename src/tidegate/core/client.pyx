@@ -11,19 +11,16 @@ from libc.string cimport strcmp
 from tidegate.core.atomic cimport tg_store_i32
 from tidegate.core.mailbox cimport NOTE_ERROR, TG_NOTE_TEXT
 from tidegate.core.rdkafka cimport (
-    TG_RK_CONF_OK,
     TG_RK_CONSUMER,
     TG_RK_EVENT_ERROR,
     TG_RK_EVENT_LOG,
     TG_RK_EVENT_OFFSET_COMMIT,
     TG_RK_EVENT_REBALANCE,
-    rd_kafka_conf_t,
+    new_client,
     rd_kafka_error_t,
     rd_kafka_queue_t,
     rdkafka,
 )
-
-from tidegate.errors import ConfigError, KafkaClientError
 
 
 cdef class Client:
@@ -39,22 +36,11 @@ cdef class Client:
     """
 
     def __init__(self, int number, dict properties, Intake intake not None, Mailbox mailbox not None, int wake_fd):
-        cdef rd_kafka_conf_t *conf
-        cdef char words[512]
         self.rk = rdkafka()
         self.number, self.intake, self.ledger, self.mailbox = number, intake, intake.ledger, mailbox
         self.wake_fd = wake_fd
-        conf = self.rk.conf_new()
-        for name, value in properties.items():
-            if self.rk.conf_set(conf, name.encode(), str(value).encode(), words, sizeof(words)) != TG_RK_CONF_OK:
-                self.rk.conf_destroy(conf)
-                raise ConfigError(f"Kafka property {name}: {words.decode('utf-8', 'replace')}")
-        self.rk.conf_set_events(conf, TG_RK_EVENT_REBALANCE | TG_RK_EVENT_ERROR | TG_RK_EVENT_LOG
-                                | TG_RK_EVENT_OFFSET_COMMIT)
-        self.client = self.rk.new_(TG_RK_CONSUMER, conf, words, sizeof(words))
-        if self.client is NULL:
-            self.rk.conf_destroy(conf)
-            raise KafkaClientError(words.decode("utf-8", "replace"))
+        self.client = new_client(TG_RK_CONSUMER, properties, TG_RK_EVENT_REBALANCE | TG_RK_EVENT_ERROR
+                                 | TG_RK_EVENT_LOG | TG_RK_EVENT_OFFSET_COMMIT)
         self.rk.poll_set_consumer(self.client)
         self.queue = self.rk.queue_get_consumer(self.client)
         self.rk.set_log_queue(self.client, self.queue)

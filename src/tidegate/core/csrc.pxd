@@ -1,7 +1,7 @@
 # The only extern declarations of the C sources; what each function promises stands in its header.
 
 from libc.stddef cimport size_t
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "tg_scan.h" nogil:
@@ -69,6 +69,70 @@ cdef extern from "tg_hash.h" nogil:
     uint64_t tg_xxh64(const uint8_t *data, size_t len, uint64_t seed) noexcept
 
 
+cdef extern from "tg_sample.h" nogil:
+    enum:
+        TG_SAMPLE_RUNGS
+    uint64_t TG_SAMPLE_ALL
+
+    ctypedef struct tg_sample:
+        uint64_t randomness
+        uint64_t threshold
+        double factor
+        uint8_t has_randomness
+        uint8_t has_threshold
+
+    uint64_t tg_sample_rung_threshold(unsigned rung) noexcept
+    unsigned tg_sample_rung_of(uint64_t threshold) noexcept
+    uint64_t tg_sample_randomness(const uint8_t *key, size_t len, uint64_t seed) noexcept
+    uint64_t tg_sample_randomness_escaped(const uint8_t *key, size_t len, uint64_t seed) noexcept
+    uint64_t tg_sample_randomness_place(const char *topic, size_t len, int32_t partition, int64_t offset,
+                                        uint64_t seed) noexcept
+    double tg_sample_weight(const tg_sample *s) noexcept
+    void tg_sample_settle(tg_sample *s, uint64_t own) noexcept
+    int tg_sample_apply(tg_sample *s, uint64_t threshold) noexcept
+    int32_t tg_sample_rate(const tg_sample *s) noexcept
+
+
+cdef extern from "tg_tracestate.h" nogil:
+    enum:
+        TG_TRACESTATE_BYTES
+
+    int tg_tracestate_read(const uint8_t *text, size_t len, tg_sample *out) noexcept
+    int tg_tracestate_read_parent(const uint8_t *text, size_t len, tg_sample *out) noexcept
+    size_t tg_tracestate_print(const tg_sample *s, char *to) noexcept
+
+
+cdef extern from "tg_strata.h" nogil:
+    enum:
+        TG_STRATA_NUMBERS
+        TG_STRATA_SLOTS
+        TG_STRATA_NAME_BYTES
+        TG_STRATA_NO_RUNG
+        TG_STRATA_RETIRED
+
+    ctypedef struct tg_stratum:
+        pass
+
+    ctypedef struct tg_strata:
+        pass
+
+    ctypedef struct tg_stratum_view:
+        uint64_t count
+        uint64_t version
+        uint8_t klass
+        uint8_t name_len
+        uint8_t retired
+        char *name
+
+    void tg_strata_init(tg_strata *t) noexcept
+    tg_stratum *tg_strata_find(tg_strata *t, unsigned klass, const uint8_t *type, size_t len, uint64_t seed) noexcept
+    unsigned tg_stratum_order(const tg_stratum *s) noexcept
+    void tg_stratum_count(tg_stratum *s) noexcept
+    tg_stratum *tg_strata_at(tg_strata *t, unsigned number) noexcept
+    int tg_stratum_look(const tg_stratum *s, tg_stratum_view *out) noexcept
+    void tg_stratum_set(tg_stratum *s, uint64_t version, unsigned order) noexcept
+
+
 cdef extern from "tg_words.h" nogil:
     ctypedef struct tg_words:
         const uint32_t *offsets
@@ -77,6 +141,7 @@ cdef extern from "tg_words.h" nogil:
         uint32_t mask
         uint32_t n
 
+    uint8_t tg_fold(uint8_t c, int blank) noexcept
     void tg_words_fill(tg_words *w, uint32_t *slots) noexcept
     uint32_t tg_words_find(const tg_words *w, const uint8_t *value, size_t len, int blank) noexcept
 
@@ -124,3 +189,51 @@ cdef extern from "tg_match.h" nogil:
 cdef extern from "tg_scan_utf8.h" nogil:
     # Whether the bytes are UTF-8; the portable one, for short text.
     int tg_utf8_valid "tg_utf8_valid_plain"(const uint8_t *p, size_t len) noexcept
+
+
+cdef extern from "tg_header.h" nogil:
+    ctypedef struct tg_header:
+        const char *name
+        size_t name_len
+        const uint8_t *value
+        size_t value_len
+
+
+cdef extern from "tg_parked.h" nogil:
+    enum:
+        TG_PARKED_HAS_RANDOMNESS
+        TG_PARKED_HAS_THRESHOLD
+
+    ctypedef enum tg_parked_status:
+        TG_PARKED_OK
+        TG_PARKED_EMAGIC
+        TG_PARKED_EVERSION
+        TG_PARKED_ETRUNC
+        TG_PARKED_ELENGTH
+        TG_PARKED_EFIELD
+        TG_PARKED_ETOOLARGE
+        TG_PARKED_STATUS_COUNT
+
+    ctypedef struct tg_parked:
+        const char *topic
+        size_t topic_len
+        int32_t partition
+        int64_t offset
+        int64_t timestamp_ms
+        uint8_t timestamp_type
+        uint8_t klass
+        uint8_t flags
+        uint64_t randomness
+        uint64_t threshold
+        uint32_t header_count
+        const uint8_t *headers
+        size_t headers_len
+        const uint8_t *payload
+        size_t payload_len
+
+    size_t tg_parked_size(const tg_parked *record, const tg_header *headers) noexcept
+    tg_parked_status tg_parked_encode(const tg_parked *record, const tg_header *headers, uint8_t *out, size_t room,
+                                      size_t *written) noexcept
+    tg_parked_status tg_parked_decode(const uint8_t *data, size_t len, tg_parked *record) noexcept
+    size_t tg_parked_header(const tg_parked *record, size_t at, tg_header *header) noexcept
+    const char *tg_parked_status_name(tg_parked_status status) noexcept

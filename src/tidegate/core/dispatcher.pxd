@@ -28,6 +28,7 @@ cdef class Dispatcher:
     cdef int64_t _test_now_ns                 # where a test stopped the clock; 0: it runs
 
     cdef int64_t _now(self) noexcept nogil
+    cdef int64_t _given(self, int klass) noexcept nogil
     cdef tg_record *_head(self, int klass) noexcept nogil
     cdef int _ready(self, int classes, int64_t now_ns, int64_t *waited_ns) noexcept nogil
     cdef Batch _build(self, int klass, int64_t now_ns)

@@ -382,22 +382,24 @@ cdef class Dispatcher:
         return {k: (self.rings.records(k), self.rings.bytes(k), self.in_flight[k]) for k in range(TG_CLASSES)}
 
     def conservation(self) -> tuple:
-        """By class: records polled less those that ended, are buffered or in flight. 0, or a count is lost.
+        """By class: records polled less those that ended, are buffered, in flight or being parked. 0, or a count is
+        lost.
 
-        The reader goes on meanwhile. It counts a record as polled right beside putting it into the ring, so the sum
-        of the polled ones lies between the ring's counts before and after summing, give or take the one in hand:
-        a fault of one record in the reader's half does not show. The event loop's half is exact.
+        The reader goes on meanwhile. It counts a record as polled right beside putting it into the ring or giving it
+        to the producer, so the sum of the polled ones lies between the counts of these before and after summing, give
+        or take the one in hand: a fault of one record in the reader's half does not show. The event loop's half is
+        exact.
         """
         cdef int k, lane, d, _attempt
         cdef int64_t before = 0, after = 0, polled = 0, ended, reader_half
         errors = []
         for k in range(TG_CLASSES):
             for _attempt in range(8):
-                before = <int64_t>tg_load_u64(&self.rings.rings[k].pushed_local)
+                before = self._given(k)
                 polled = 0
                 for lane in range(self.ledger.lane_count):
                     polled += <int64_t>tg_load_u64(&self.ledger.lanes[lane].polled[k])
-                after = <int64_t>tg_load_u64(&self.rings.rings[k].pushed_local)
+                after = self._given(k)
                 if before == polled == after:
                     break
             reader_half = polled - min(max(polled, before - 1), after + 1)
@@ -405,8 +407,13 @@ cdef class Dispatcher:
             for lane in range(self.ledger.lane_count):
                 for d in range(TG_DISPOSITIONS):
                     ended += <int64_t>self.ledger.lanes[lane].ended[k][d]
-            errors.append(reader_half + <int64_t>self.rings.rings[k].popped - ended - self.in_flight[k])
+            errors.append(reader_half + <int64_t>(self.rings.rings[k].popped + self.ledger.unparked[k]) - ended
+                          - self.in_flight[k])
         return tuple(errors)
+
+    cdef int64_t _given(self, int klass) noexcept nogil:
+        """Records that the reader put into the ring or gave to the producer."""
+        return <int64_t>(tg_load_u64(&self.rings.rings[klass].pushed_local) + tg_load_u64(&self.ledger.parked[klass]))
 
 
 cdef size_t offset_digits(int64_t step) noexcept nogil:

@@ -249,13 +249,13 @@ cdef class Handle(Commits):
         return True
 
     cdef bint _busy(self) noexcept nogil:
-        """Whether a record of a revoked partition is on its way to the app."""
+        """Whether a record of a revoked partition is on its way to the app or to the parking topic."""
         cdef tg_lane *lane
         cdef tg_slot *slot
         cdef int i
         for i in range(self.revoking.cnt):
             slot = self._slot(self.revoking.elems[i].topic, self.revoking.elems[i].partition, &lane)
-            if slot is not NULL and tg_load_u64(&slot.popped) != tg_load_u64(&slot.settled):
+            if slot is not NULL and tg_load_u64(&slot.popped) + slot.parked != tg_load_u64(&slot.settled):
                 return True
         return False
 

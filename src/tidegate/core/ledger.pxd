@@ -8,9 +8,15 @@
 #   slot.state      LIVE, CLOSING, DEAD         -
 #   slot.next       position: next offset       -
 #   slot.frontier   only where == next          advanced by acknowledgements
-#   slot.read       records put into rings      -
+#   slot.read       records put into rings,     -
+#                   or given to the producer
+#   slot.parked     those with the producer     -
 #   slot.popped     -                           records taken out of rings
 #   slot.settled    -                           records that ended one way or the other
+#
+# A parked record never enters a ring, so nobody pops it. What is in flight is popped + parked - settled, whichever way
+# a record went, and a slot's number is free again where read == settled. One that cannot be parked comes back to the
+# reader, which takes it out of `parked` when it puts it into a ring, where it is popped as any other.
 #
 # frontier == next means that nothing is outstanding; only then may the reader move both (gaps, ends of partition).
 
@@ -58,6 +64,7 @@ cdef struct tg_slot:
     int64_t log_end         # where a reader of committed records comes to an end, when last asked; -1: not known
     uint64_t serial         # no other slot of this process ever has the same
     uint64_t read
+    uint64_t parked         # given to the producer, less what came back and went into a ring
     uint64_t _line[8]
     # event loop's
     int64_t frontier        # all before it is settled; -1: not known
@@ -89,6 +96,9 @@ cdef class Ledger:
     cdef int64_t first_read_ns
     cdef int64_t last_settled_ns
     cdef uint64_t taken[TG_CLASSES]      # event loop: records taken out of the rings
+    cdef uint64_t parked[TG_CLASSES]     # reader: records given to the producer, less what came back into a ring
+    cdef uint64_t _line[8]
+    cdef uint64_t unparked[TG_CLASSES]   # event loop: those of them that ended
     cdef uint64_t stale                  # acknowledgements that came too late to count for the offsets
     cdef uint64_t _opened                # slots ever opened
 
@@ -97,9 +107,14 @@ cdef class Ledger:
     cdef bint skip_to(self, tg_slot *slot, int64_t offset, uint32_t *gap) noexcept nogil
     cdef void sweep_end(self, tg_slot *slot) noexcept nogil
     cdef void recycle(self) noexcept nogil
+    cdef void park(self, tg_slot *slot, int klass, int64_t offset) noexcept nogil
+    cdef void park_refused(self, tg_slot *slot, int klass, int64_t next) noexcept nogil
+    cdef void park_failed(self, tg_slot *slot, int klass) noexcept nogil
 
     # event loop
     cdef void acknowledge(self, tg_slot *slot, int64_t first, uint32_t count, uint32_t gap) noexcept nogil
     cdef void settle_run(self, int klass, int disposition, uint32_t slot, int64_t first, uint32_t count,
                          uint32_t gap) noexcept nogil
+    cdef void settle_parked(self, int klass, int disposition, uint32_t slot, int64_t first, uint32_t count,
+                            uint32_t gap) noexcept nogil
     cdef void _advance(self, tg_slot *slot) noexcept nogil

@@ -60,6 +60,8 @@ cdef class Ledger:
         self._lane_names = []
         self._lane_bytes = []
         memset(self.taken, 0, sizeof(self.taken))
+        memset(self.parked, 0, sizeof(self.parked))
+        memset(self.unparked, 0, sizeof(self.unparked))
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -148,6 +150,29 @@ cdef class Ledger:
             tg_store_i64(&slot.next, slot.end)
             tg_store_i64(&slot.frontier, slot.end)
 
+    cdef void park(self, tg_slot *slot, int klass, int64_t offset) noexcept nogil:
+        """Counts a record as read and as being parked: before the producer has it, because the event loop may settle
+        it at once, and nothing may be seen to end that was not read."""
+        slot.read += 1
+        tg_store_u64(&slot.parked, slot.parked + 1)
+        self.lanes[slot.lane].polled[klass] += 1
+        tg_store_u64(&self.parked[klass], self.parked[klass] + 1)
+        tg_store_i64(&slot.next, offset + 1)
+
+    cdef void park_refused(self, tg_slot *slot, int klass, int64_t next) noexcept nogil:
+        """Takes `park` back, whole: the producer did not take the record, and the reader has it still. `next` is what
+        slot.next was."""
+        tg_store_i64(&slot.next, next)
+        tg_store_u64(&self.parked[klass], self.parked[klass] - 1)
+        self.lanes[slot.lane].polled[klass] -= 1
+        tg_store_u64(&slot.parked, slot.parked - 1)
+        slot.read -= 1
+
+    cdef void park_failed(self, tg_slot *slot, int klass) noexcept nogil:
+        """A record that the producer gave back goes into a ring. It was counted as read, and stays so."""
+        tg_store_u64(&slot.parked, slot.parked - 1)
+        tg_store_u64(&self.parked[klass], self.parked[klass] - 1)
+
     # --- event loop -------------------------------------------------------------------------------
 
     cdef void _advance(self, tg_slot *slot) noexcept nogil:
@@ -221,6 +246,12 @@ cdef class Ledger:
                 self.acknowledge(slot, first, count, gap)
         tg_store_u64(&slot.settled, slot.settled + count)
 
+    cdef void settle_parked(self, int klass, int disposition, uint32_t number, int64_t first, uint32_t count,
+                            uint32_t gap) noexcept nogil:
+        """Ends `count` neighbouring records of one slot that were with the producer."""
+        self.unparked[klass] += count
+        self.settle_run(klass, disposition, number, first, count, gap)
+
     def topic_of(self, uint32_t number) -> str:
         """The topic of a slot."""
         return self._lane_names[self.slots[number].lane]
@@ -265,6 +296,11 @@ cdef class Ledger:
                 for name, n in row.items():
                     total[label][name] += n
         return total
+
+    def parking(self) -> tuple:
+        """By class: records given to the producer of the parking topic and neither acknowledged nor given up."""
+        cdef int k
+        return tuple(<int64_t>(tg_load_u64(&self.parked[k]) - self.unparked[k]) for k in range(TG_CLASSES))
 
     def irregular(self) -> dict:
         """Counts beside the dispositions: unclassified and invalid records read, stale acknowledgements, lost."""
@@ -364,6 +400,25 @@ cdef class Ledger:
         self.lanes[slot.lane].polled[klass] += 1
         return gap
 
+    def test_park(self, uint32_t number, int64_t offset, int klass=0):
+        """As `test_read`, but the producer gets the record."""
+        cdef tg_slot *slot = self.slots[number]
+        cdef uint32_t gap
+        if not self.skip_to(slot, offset, &gap):
+            return None
+        self.park(slot, klass, offset)
+        return gap
+
+    def test_park_refused(self, uint32_t number, int64_t next, int klass=0) -> None:
+        self.park_refused(self.slots[number], klass, next)
+
+    def test_park_failed(self, uint32_t number, int klass=0) -> None:
+        self.park_failed(self.slots[number], klass)
+
+    def test_settle_parked(self, uint32_t number, int64_t first, uint32_t count=1, uint32_t gap=0, int klass=0,
+                           int disposition=TG_DEFERRED) -> None:
+        self.settle_parked(klass, disposition, number, first, count, gap)
+
     def test_skip(self, uint32_t number, int64_t offset):
         """What the reader does before it looks for room: the gap, or None. `test_read` may follow, or not."""
         cdef uint32_t gap
@@ -391,4 +446,5 @@ cdef class Ledger:
         """What stands in a slot."""
         cdef tg_slot *slot = self.slots[number]
         return {"state": slot.state, "next": slot.next, "frontier": slot.frontier, "read": slot.read,
-                "popped": slot.popped, "settled": slot.settled, "marked": slot.marked, "mapped": slot.map is not NULL}
+                "parked": slot.parked, "popped": slot.popped, "settled": slot.settled, "marked": slot.marked,
+                "mapped": slot.map is not NULL}

@@ -39,6 +39,7 @@ cdef extern from "tg_rdkafka.h" nogil:
         void *key
         size_t key_len
         int64_t offset
+        void *_private
 
     ctypedef struct rd_kafka_topic_partition_t:
         char *topic
@@ -59,7 +60,7 @@ cdef extern from "tg_rdkafka.h" nogil:
         int topic_cnt
         rd_kafka_metadata_topic_t *topics
 
-    int TG_RK_CONSUMER, TG_RK_CONF_OK
+    int TG_RK_PRODUCER, TG_RK_CONSUMER, TG_RK_CONF_OK
     int64_t TG_RK_OFFSET_BEGINNING, TG_RK_OFFSET_END
     int32_t TG_RK_ERR_OK, TG_RK_ERR_PARTITION_EOF, TG_RK_ERR_ASSIGN_PARTITIONS, TG_RK_ERR_REVOKE_PARTITIONS
     int32_t TG_RK_ERR_AUTO_OFFSET_RESET, TG_RK_ERR_STATE, TG_RK_ERR_NO_OFFSET
@@ -71,6 +72,11 @@ cdef extern from "tg_rdkafka.h" nogil:
     int32_t TG_RK_ERR_ILLEGAL_GENERATION, TG_RK_ERR_REBALANCE_IN_PROGRESS, TG_RK_ERR_STALE_MEMBER_EPOCH
     int TG_RK_EVENT_FETCH, TG_RK_EVENT_LOG, TG_RK_EVENT_ERROR, TG_RK_EVENT_REBALANCE, TG_RK_EVENT_OFFSET_COMMIT
     int TG_RK_EVENT_DESCRIBETOPICS_RESULT, TG_RK_EVENT_LISTOFFSETS_RESULT
+    int TG_RK_EVENT_DR, TG_RK_MSG_F_COPY, TG_RK_PARTITION_UA
+    int TG_RK_PURGE_F_QUEUE, TG_RK_PURGE_F_INFLIGHT, TG_RK_MSG_NOT_PERSISTED
+    int32_t TG_RK_ERR_QUEUE_FULL, TG_RK_ERR_PURGE_INFLIGHT, TG_RK_ERR_PURGE_QUEUE, TG_RK_ERR_UNKNOWN_TOPIC
+    int32_t TG_RK_ERR_UNKNOWN_PARTITION, TG_RK_ERR_MSG_TIMED_OUT, TG_RK_ERR_MSG_SIZE_TOO_LARGE, TG_RK_ERR_FATAL
+    int32_t TG_RK_ERR_RECORD_LIST_TOO_LARGE, TG_RK_ERR_TOPIC_AUTHORIZATION_FAILED, TG_RK_ERR_INVALID_RECORD
     int TG_RK_ADMIN_DESCRIBETOPICS, TG_RK_ADMIN_LISTOFFSETS, TG_RK_READ_UNCOMMITTED, TG_RK_READ_COMMITTED
 
     ctypedef struct tg_rdkafka:
@@ -169,7 +175,18 @@ cdef extern from "tg_rdkafka.h" nogil:
                                                                              size_t *) noexcept nogil
         const rd_kafka_topic_partition_t *(*ListOffsetsResultInfo_topic_partition)(
             const rd_kafka_ListOffsetsResultInfo_t *) noexcept nogil
+        rd_kafka_queue_t *(*queue_get_main)(rd_kafka_t *) noexcept nogil
+        rd_kafka_topic_t *(*topic_new)(rd_kafka_t *, const char *, void *) noexcept nogil
+        void (*topic_destroy)(rd_kafka_topic_t *) noexcept nogil
+        int (*produce)(rd_kafka_topic_t *, int32_t, int, void *, size_t, const void *, size_t, void *) noexcept nogil
+        int32_t (*last_error)() noexcept nogil
+        const rd_kafka_message_t *(*event_message_next)(rd_kafka_event_t *) noexcept nogil
+        int (*message_status)(const rd_kafka_message_t *) noexcept nogil
+        int32_t (*flush)(rd_kafka_t *, int) noexcept nogil
+        int32_t (*purge)(rd_kafka_t *, int) noexcept nogil
+        int (*outq_len)(rd_kafka_t *) noexcept nogil
 
     const char *tg_rdkafka_load(const char *path, tg_rdkafka *api, char *words, size_t size)
 
 cdef const tg_rdkafka *rdkafka() noexcept nogil
+cdef rd_kafka_t *new_client(int kind, dict properties, int events) except NULL

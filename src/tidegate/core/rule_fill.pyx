@@ -2,9 +2,13 @@
 
 from array import array
 
+from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 
-from tidegate.core.csrc cimport tg_glob, tg_matcher, tg_trie, tg_words, tg_words_fill
+from tidegate.core.csrc cimport (
+    TG_SCAN_MAX_FIELDS, tg_glob, tg_matcher, tg_scan_plan, tg_scan_plan_new, tg_scan_status, tg_trie, tg_words,
+    tg_words_fill,
+)
 
 
 cdef const void *hold(list keep, bytes data) except NULL:
@@ -52,3 +56,17 @@ cdef int fill_matcher(tg_matcher *m, list keep, object image) except -1:
     m.bare = image.bare
     m.empty = not (image.words or image.head.cells or image.tail.cells or image.inner.cells or image.globs)
     return 0
+
+
+cdef tg_scan_plan *make_plan(list pointers) except NULL:
+    cdef const char *texts[TG_SCAN_MAX_FIELDS]
+    cdef size_t lens[TG_SCAN_MAX_FIELDS]
+    cdef tg_scan_plan *plan = NULL
+    cdef tg_scan_status status
+    for i, pointer in enumerate(pointers):
+        texts[i] = pointer
+        lens[i] = len(pointer)
+    status = tg_scan_plan_new(texts, lens, len(pointers), &plan)
+    if plan == NULL:  # rule_text.py and rule_layout.py refuse what could not be compiled
+        raise MemoryError(f"scan plan: status {<int>status}")
+    return plan

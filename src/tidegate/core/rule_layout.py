@@ -96,6 +96,17 @@ def lay_out(rules: Sequence[tuple[int, str]], type_fields: Sequence[str]) -> Lay
     return out
 
 
+def refuse_too_many_places(pointers: Sequence[bytes], places: Sequence[Field]) -> None:
+    """Raises RuleError where the sampling key's pointers do not fit beside those of rules and type fields."""
+    if len(pointers) <= MAX_POINTERS:
+        return
+    extra = pointers[MAX_POINTERS]
+    text = next((f.place for f in places if f.identity == extra), "")
+    hint = "Name fewer places: a session's, a user's and an event's are enough."
+    message = f"Rules, type fields and the sampling key name more than {MAX_POINTERS} JSON pointers"
+    raise RuleError(message, rule=text, hint=hint)
+
+
 def _names(type_fields: list[Field], further: list[bytes]) -> list[bytes]:
     return list(dict.fromkeys([f.identity for f in type_fields] + further))
 

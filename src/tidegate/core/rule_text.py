@@ -150,18 +150,27 @@ def parse_type_field(text: str) -> Field:
     Raises:
         RuleError: with the position of the offence.
     """
+    return _parse_place(text, "A type field", "header:ce_type or json:/event_name")
+
+
+def parse_sample_field(text: str) -> Field:
+    """The same for one place of the sampling key: ``header:ce_partitionkey`` or ``json:/session_id``."""
+    return _parse_place(text, "A place of the sampling key", "header:ce_partitionkey or json:/session_id")
+
+
+def _parse_place(text: str, what: str, such_as: str) -> Field:
     chars = _trimmed(_characters(text))
-    hint = "Write header:NAME or json:/POINTER, such as header:ce_type or json:/event_name."
+    hint = f"Write header:NAME or json:/POINTER, such as {such_as}."
     colon = next((i for i, c in enumerate(chars) if c.bare and c.char == ":"), None)
     if colon is None:
-        raise RuleError("A type field needs to say where it is", rule=text, hint=hint)
+        raise RuleError(f"{what} needs to say where it is", rule=text, hint=hint)
     kind, rest = _kind(text, chars, colon)
     if kind not in (Kind.HEADER, Kind.JSON):
-        raise RuleError("A type field is a header or a place in the payload", rule=text, hint=hint)
+        raise RuleError(f"{what} is a header or a place in the payload", rule=text, hint=hint)
     stray = next((c for c in rest if c.bare and c.char == "="), None)
     if stray:
         hint = r"Write \= where the name itself has one."
-        raise RuleError("A type field has no value", rule=text, position=stray.position, hint=hint)
+        raise RuleError(f"{what} has no value", rule=text, position=stray.position, hint=hint)
     return _field(text, kind, rest)
 
 

@@ -2,15 +2,15 @@ cimport cython
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
-from tidegate.core.csrc cimport tg_matcher, tg_scan_plan, tg_scratch, tg_words
+from tidegate.core.csrc cimport tg_header, tg_matcher, tg_scan_plan, tg_scratch, tg_words
+from tidegate.core.sample_key cimport SampleKey, tg_sample_place
 
 
-# A record header; borrows from the message.
-cdef struct tg_header:
-    const char *name
-    size_t name_len
-    const uint8_t *value            # NULL: a null header
-    size_t value_len
+# Asks for the sampling key as well; the headers as judge() has them.
+cdef struct tg_keyed:
+    const tg_header *headers
+    size_t n_headers
+    tg_sample_place *out
 
 
 # What the rules say of one event; type_ptr borrows from the event or is static.
@@ -31,6 +31,8 @@ cdef class RuleTable:
     cdef readonly bint needs_headers
     cdef readonly bint needs_key
     cdef readonly bint needs_payload
+    cdef readonly bint keyed        # there is a sampling key to look for
+    cdef readonly SampleKey sample_key
     cdef tuple _texts               # rule texts as given
     cdef tuple _places              # names that `where` stands for
     cdef list _keep                 # bytes objects that the native tables borrow from
@@ -64,10 +66,16 @@ cdef class RuleTable:
                     const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len, int level,
                     tg_verdict *out) noexcept nogil
 
-    cdef void _judge(self, tg_scratch *s, bint full, int topic_class, int topic_rule, const tg_header *headers,
-                     size_t n_headers, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len,
-                     int level, tg_verdict *out) noexcept nogil
+    # The same, and where the sampling key lies: a few ns dearer, so only while somebody asks for it.
+    cdef void judge_keyed(self, int topic_class, int topic_rule, const tg_header *headers, size_t n_headers,
+                          const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len, int level,
+                          tg_verdict *out, tg_sample_place *sample) noexcept nogil
+
+    cdef void _judge(self, tg_scratch *s, bint full, const tg_keyed *keyed, int topic_class, int topic_rule,
+                     const tg_header *headers, size_t n_headers, const uint8_t *key, size_t key_len,
+                     const uint8_t *value, size_t value_len, int level, tg_verdict *out) noexcept nogil
     cdef uint32_t _judge_headers(self, tg_scratch *s, bint decided, const tg_header *headers, size_t n) noexcept nogil
     cdef uint32_t _judge_type_headers(self, tg_scratch *s, tg_verdict *out) noexcept nogil
-    cdef uint32_t _judge_payload(self, tg_scratch *s, bint rules, bint types, const uint8_t *value, size_t len,
-                                 int level, uint32_t best, tg_verdict *out) noexcept nogil
+    cdef uint32_t _judge_payload(self, tg_scratch *s, const tg_keyed *keyed, bint rules, bint types,
+                                 const uint8_t *value, size_t len, int level, uint32_t best,
+                                 tg_verdict *out) noexcept nogil

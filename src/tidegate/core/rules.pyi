@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from tidegate.core.sample_key import SampleKey
 from tidegate.core.verdict import Verdict as Verdict
 
 __all__ = ["RuleTable", "Verdict", "xxh64"]
@@ -17,13 +18,17 @@ class RuleTable:
             only between rules that are alike in everything else, the class included.
         type_fields: ``"header:NAME"`` and ``"json:/POINTER"`` entries. Headers are looked at before the payload,
             each group in the given order; at most 64 pointers in all, those of ``json:`` rules included.
+        sample_key: places in the same words; the first that has a value gives an event's sampling key. Their
+            pointers count among the 64 as well.
 
     Raises:
         RuleError: a text is wrong, or more than 64 pointers are wanted.
         ValueError: an unknown class.
     """
 
-    def __init__(self, rules: Sequence[tuple[int, str]], type_fields: Sequence[str]) -> None: ...
+    def __init__(
+        self, rules: Sequence[tuple[int, str]], type_fields: Sequence[str], sample_key: Sequence[str] = ()
+    ) -> None: ...
     @property
     def needs_headers(self) -> bool:
         """A ``header:`` rule, or a type field that is a header, can decide."""
@@ -33,6 +38,12 @@ class RuleTable:
     @property
     def needs_payload(self) -> bool:
         """A ``json:`` rule, or a type field in the payload, can decide."""
+    @property
+    def keyed(self) -> bool:
+        """There are places to look for a sampling key."""
+    @property
+    def sample_key(self) -> SampleKey:
+        """Those places."""
     def topic(self, topic: str) -> tuple[int, int] | None:
         """(class, index of the rule) where a ``topic:`` rule decides all of the topic."""
     def rule_text(self, index: int) -> str:
@@ -56,8 +67,9 @@ class RuleTable:
         when events travel as lines; ``valid`` means the same. ``as_reader`` takes the reader's way: only the
         structure is checked, as for lines of JSON, and the type is only looked for while nothing else has decided.
         """
-    def bench(self, values: list[bytes], rounds: int, *, scan_only: bool = False) -> float:
+    def bench(self, values: list[bytes], rounds: int, *, scan_only: bool = False, keyed: bool = False) -> float:
         """Nanoseconds for each of ``rounds`` × ``len(values)`` events, judged natively as the reader does it.
 
-        With ``scan_only`` the payload is scanned for the same fields and nothing is looked up.
+        With ``scan_only`` the payload is scanned for the same fields and nothing is looked up; with ``keyed`` the
+        sampling key is looked for as well.
         """

@@ -23,11 +23,11 @@ from libc.string cimport memset
 from tidegate.core.csrc cimport (
     TG_RANK_NONE, TG_SCAN_EMPTY, TG_SCAN_FALSE, TG_SCAN_GRAMMAR, TG_SCAN_MAX_FIELDS, TG_SCAN_NUMBER, TG_SCAN_OK,
     TG_SCAN_STRING, TG_SCAN_STRUCTURE, TG_SCAN_TRUE, tg_glob, tg_match, tg_match_value, tg_matcher, tg_scan,
-    tg_scan_info, tg_scan_level, tg_scan_plan, tg_scan_plan_free, tg_scan_plan_new, tg_scan_status, tg_scan_status_name,
-    tg_scan_unescape, tg_scan_use, tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_words_find,
-    tg_xxh64,
+    tg_scan_info, tg_scan_level, tg_scan_plan, tg_scan_plan_free, tg_scan_status_name, tg_scan_unescape, tg_scan_use,
+    tg_scan_value, tg_scratch, tg_scratch_free, tg_scratch_new, tg_slot, tg_words_find, tg_xxh64,
 )
-from tidegate.core.rule_fill cimport fill_matcher, fill_words, hold_numbers
+from tidegate.core.rule_fill cimport fill_matcher, fill_words, hold_numbers, make_plan
+from tidegate.core.sample_key cimport TG_KEYED_ALL, TG_KEYED_CHECK, TG_KEYED_RULES, SampleKey, tg_sample_place
 
 from tidegate.core.rule_layout import lay_out
 from tidegate.core.scan import using
@@ -44,6 +44,12 @@ cdef enum:  # as in rule_layout.py
     KEY = 1
     TYPE = 2
 
+cdef extern from *:
+    """
+    #define tg_rarely(c) __builtin_expect(!!(c), 0)
+    """
+    bint tg_rarely(bint condition) noexcept nogil
+
 cdef int UNCLASSIFIED = EventClass.HIGH
 cdef const char *TRUE = "true"
 cdef const char *FALSE = "false"
@@ -51,20 +57,6 @@ cdef const char *FALSE = "false"
 
 def xxh64(bytes data not None, seed=0):
     return tg_xxh64(<const uint8_t *> <const char *> data, len(data), <uint64_t> seed)
-
-
-cdef tg_scan_plan *make_plan(list pointers) except NULL:
-    cdef const char *texts[TG_SCAN_MAX_FIELDS]
-    cdef size_t lens[TG_SCAN_MAX_FIELDS]
-    cdef tg_scan_plan *plan = NULL
-    cdef tg_scan_status status
-    for i, pointer in enumerate(pointers):
-        texts[i] = pointer
-        lens[i] = len(pointer)
-    status = tg_scan_plan_new(texts, lens, len(pointers), &plan)
-    if plan == NULL:
-        raise MemoryError(f"scan plan: {tg_scan_status_name(status).decode()}")
-    return plan
 
 
 # Whether a field has a value; booleans get their text here.
@@ -81,8 +73,9 @@ cdef inline bint has_text(tg_scan_value *v) noexcept nogil:
 
 @cython.final
 cdef class RuleTable:
-    def __cinit__(self, rules, type_fields):
+    def __cinit__(self, rules, type_fields, sample_key=()):
         layout = lay_out(rules, type_fields)
+        self.sample_key = SampleKey(sample_key, layout.rule_pointers, layout.pointers)
         keep = self._keep = []
         self._texts, self._places = tuple([text for _, text in rules]), tuple(layout.places)
         self.needs_headers, self.needs_key = layout.needs_headers, layout.needs_key
@@ -112,6 +105,9 @@ cdef class RuleTable:
         self._reader = new_scratch(self)
         self._python = new_scratch(self)
 
+        # Nothing to look for: judge_keyed is judge.
+        self.keyed = bool(self.sample_key.places)
+
     def __dealloc__(self):
         free(self._matchers)
         tg_scan_plan_free(self._plan_all)
@@ -123,12 +119,21 @@ cdef class RuleTable:
     cdef void judge(self, int topic_class, int topic_rule, const tg_header *headers, size_t n_headers,
                     const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len, int level,
                     tg_verdict *out) noexcept nogil:
-        self._judge(self._reader, False, topic_class, topic_rule, headers, n_headers, key, key_len, value, value_len,
-                    level, out)
+        self._judge(self._reader, False, NULL, topic_class, topic_rule, headers, n_headers, key, key_len, value,
+                    value_len, level, out)
 
-    cdef void _judge(self, tg_scratch *s, bint full, int topic_class, int topic_rule, const tg_header *headers,
-                     size_t n_headers, const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len,
-                     int level, tg_verdict *out) noexcept nogil:
+    cdef void judge_keyed(self, int topic_class, int topic_rule, const tg_header *headers, size_t n_headers,
+                          const uint8_t *key, size_t key_len, const uint8_t *value, size_t value_len, int level,
+                          tg_verdict *out, tg_sample_place *sample) noexcept nogil:
+        cdef tg_keyed keyed
+        sample.ptr = NULL
+        keyed.headers, keyed.n_headers, keyed.out = headers, n_headers, sample
+        self._judge(self._reader, False, &keyed if self.keyed else NULL, topic_class, topic_rule, headers, n_headers,
+                    key, key_len, value, value_len, level, out)
+
+    cdef void _judge(self, tg_scratch *s, bint full, const tg_keyed *keyed, int topic_class, int topic_rule,
+                     const tg_header *headers, size_t n_headers, const uint8_t *key, size_t key_len,
+                     const uint8_t *value, size_t value_len, int level, tg_verdict *out) noexcept nogil:
         cdef uint32_t best = TG_RANK_NONE, typed = TG_RANK_NONE
         cdef bint decided = topic_rule >= 0
         cdef bint want_type = full or not decided
@@ -142,8 +147,8 @@ cdef class RuleTable:
                 typed = self._judge_type_headers(s, out)
         if not decided:
             best = typed
-        best = self._judge_payload(s, not decided, want_type and typed == TG_RANK_NONE, value, value_len, level, best,
-                                   out)
+        best = self._judge_payload(s, keyed, not decided, want_type and typed == TG_RANK_NONE, value, value_len, level,
+                                   best, out)
         if topic_rule >= 0:
             out.klass, out.rule, out.where = <uint8_t> topic_class, topic_rule, self._topic_place
             return
@@ -193,22 +198,31 @@ cdef class RuleTable:
         return TG_RANK_NONE
 
     # Scans the value; the better of `best` and what the payload says, as far as `rules` and `types` ask.
-    cdef uint32_t _judge_payload(self, tg_scratch *s, bint rules, bint types, const uint8_t *value, size_t n, int level,
-                                 uint32_t best, tg_verdict *out) noexcept nogil:
+    cdef uint32_t _judge_payload(self, tg_scratch *s, const tg_keyed *keyed, bint rules, bint types,
+                                 const uint8_t *value, size_t n, int level, uint32_t best,
+                                 tg_verdict *out) noexcept nogil:
         cdef tg_scan_value fields[TG_SCAN_MAX_FIELDS]
         cdef tg_scan_value *field
         cdef tg_scan_info info
         cdef const tg_scan_plan *plan = self._plan_check
         cdef const int32_t *matchers = NULL
         cdef uint32_t i, rank, n_matchers = 0
+        cdef int which = TG_KEYED_CHECK
         if types:
             plan, matchers, n_matchers = self._plan_all, self._pointer_matcher, self._n_pointers
+            which = TG_KEYED_ALL
         elif rules:
             plan, matchers, n_matchers = self._plan_rules, self._rule_pointer_matcher, self._n_rule_pointers
+            which = TG_KEYED_RULES
+        if tg_rarely(keyed != NULL):
+            plan = self.sample_key.plans[which]
         if value == NULL:
             out.scan_status = TG_SCAN_EMPTY
-            return best
-        out.scan_status = <uint8_t> tg_scan(plan, value, n, <tg_scan_level> level, fields, &info)
+        else:
+            out.scan_status = <uint8_t> tg_scan(plan, value, n, <tg_scan_level> level, fields, &info)
+        if tg_rarely(keyed != NULL):
+            self.sample_key.choose(keyed.headers, keyed.n_headers, fields if out.scan_status == TG_SCAN_OK else NULL,
+                                   which, keyed.out)
         if out.scan_status != TG_SCAN_OK:
             return best
         out.scan_flags = <uint8_t> info.flags
@@ -253,6 +267,8 @@ cdef class RuleTable:
     def classify(self, str topic not None, bytes key, headers, bytes value, *, bint as_reader=False,
                  bint as_line=False):
         cdef tg_verdict out
+        cdef tg_keyed keyed
+        cdef tg_sample_place sample
         cdef tg_header *native
         cdef list kept = [(header.encode("utf-8", "surrogateescape"), data) for header, data in headers]
         cdef bytes name, content
@@ -261,6 +277,7 @@ cdef class RuleTable:
         cdef tg_scan_value none[1]
         cdef tg_scan_info info
         decided = self.topic(topic) or (-1, -1)
+        sample.ptr = NULL
         native = <tg_header *> calloc(len(kept) + 1, sizeof(tg_header))
         if native == NULL:
             raise MemoryError
@@ -270,8 +287,9 @@ cdef class RuleTable:
                 if content is not None:
                     native[n].value, native[n].value_len = pointer_to(content), len(content)
                 n += 1
-            self._judge(self._python, not as_reader, decided[0], decided[1], native, n, pointer_to(key),
-                        len(key or b""), pointer_to(value), len(value or b""), level, &out)
+            keyed.headers, keyed.n_headers, keyed.out = native, n, &sample
+            self._judge(self._python, not as_reader, &keyed if self.keyed else NULL, decided[0], decided[1], native, n,
+                        pointer_to(key), len(key or b""), pointer_to(value), len(value or b""), level, &out)
             if as_line and out.scan_status == TG_SCAN_OK:
                 out.scan_status = <uint8_t> tg_scan(self._plan_check, pointer_to(value), len(value), TG_SCAN_GRAMMAR,
                                                     none, &info)
@@ -285,9 +303,11 @@ cdef class RuleTable:
             rule=None if out.rule < 0 else self._texts[out.rule],
             valid=out.scan_status in (TG_SCAN_OK, TG_SCAN_EMPTY),
             status=tg_scan_status_name(out.scan_status).decode(),
+            sample_key=sample_text(&sample),
+            sample_place=None if sample.ptr == NULL else self.sample_key.places[sample.place],
         )
 
-    def bench(self, list values not None, int rounds, *, bint scan_only=False):
+    def bench(self, list values not None, int rounds, *, bint scan_only=False, bint keyed=False):
         cdef tg_scratch *scratch
         cdef tg_verdict out
         cdef tg_scan_value fields[TG_SCAN_MAX_FIELDS]
@@ -296,8 +316,13 @@ cdef class RuleTable:
         cdef size_t *lens
         cdef size_t i, n = len(values)
         cdef int _turn
+        cdef tg_keyed no_headers
+        cdef tg_sample_place sample
+        cdef const tg_keyed *how = &no_headers if keyed and self.keyed else NULL
         ptrs = <const uint8_t **> calloc(n + 1, sizeof(uint8_t *))
         lens = <size_t *> calloc(n + 1, sizeof(size_t))
+        cdef const tg_scan_plan *plan = self.sample_key.plans[TG_KEYED_ALL] if how != NULL else self._plan_all
+        no_headers.headers, no_headers.n_headers, no_headers.out = NULL, 0, &sample
         scratch = tg_scratch_new(self._n_headers, self._n_globs)
         try:
             if ptrs == NULL or lens == NULL or scratch == NULL:
@@ -309,10 +334,10 @@ cdef class RuleTable:
                 for _turn in range(rounds):
                     for i in range(n):
                         if scan_only:
-                            tg_scan(self._plan_all, ptrs[i], lens[i], TG_SCAN_STRUCTURE, fields, &info)
+                            tg_scan(plan, ptrs[i], lens[i], TG_SCAN_STRUCTURE, fields, &info)
                         else:
-                            self._judge(scratch, False, -1, -1, NULL, 0, NULL, 0, ptrs[i], lens[i], TG_SCAN_STRUCTURE,
-                                        &out)
+                            self._judge(scratch, False, how, -1, -1, NULL, 0, NULL, 0, ptrs[i], lens[i],
+                                        TG_SCAN_STRUCTURE, &out)
             return (perf_counter_ns() - start) / max(<size_t> 1, n * <size_t> rounds)
         finally:
             free(ptrs)
@@ -343,3 +368,12 @@ cdef type_text(const tg_verdict *v):
         return text.decode("utf-8", "surrogatepass")
     # A payload was checked; a header may hold anything.
     return (<const char *> v.type_ptr)[:v.type_len].decode("utf-8", "replace")
+
+
+cdef bytes sample_text(const tg_sample_place *place):
+    if place.ptr == NULL:
+        return None
+    if not place.escaped:
+        return (<const char *> place.ptr)[:place.len]
+    cdef bytearray text = bytearray(place.len)
+    return bytes(text[:tg_scan_unescape(place.ptr, place.len, <uint8_t *> <char *> text)])

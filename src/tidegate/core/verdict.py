@@ -12,6 +12,8 @@ class Verdict(NamedTuple):
     event with escapes decoded; ``where`` the place of the deciding match (``"topic"``, ``"header:ce_type"``,
     ``"json:/event_type"``, ``"key"``), else that of the type; ``rule`` the text of the deciding rule.
     ``valid``: the payload is one JSON value; an empty one stands for ``null``. ``status``: what the scanner says of it.
+    ``sample_key``: what the event is sampled by, escapes decoded, and ``sample_place`` where it stands; None where the
+    table looks for none, or the event has none.
     """
 
     klass: int
@@ -21,3 +23,5 @@ class Verdict(NamedTuple):
     rule: str | None
     valid: bool
     status: str
+    sample_key: bytes | None = None
+    sample_place: str | None = None

@@ -1,0 +1,64 @@
+"""Typed face of producer.pyx. Its C face, for the reader, is in producer.pxd."""
+
+from tidegate.core.ledger import Ledger
+from tidegate.core.mailbox import Mailbox
+from tidegate.core.parking import Parked, ParkingFailure
+
+PROPERTIES: dict[str, str]
+RESULTS: tuple[str, ...]
+
+class Producer:
+    """The native writer of one parking topic.
+
+    Args:
+        properties: librdkafka configuration, over PROPERTIES.
+        topic: where the records go.
+        ledger: what is acknowledged is settled there, as deferred.
+        records: most records with the producer at once, rounded up to a power of two.
+        bytes: most bytes of their keys and envelopes; a record that is larger than all goes alone.
+        attempts: how often a record is produced before it goes back to the reader, 1 to 16.
+        retry_seconds: before the second attempt, twice as long before each further one, at most 30.
+
+    Raises:
+        ConfigError: librdkafka refuses a property.
+        KafkaClientError: the client cannot be created.
+    """
+
+    def __init__(
+        self,
+        properties: dict[str, str],
+        topic: str,
+        ledger: Ledger,
+        *,
+        records: int = 65536,
+        bytes: int = 16 << 20,  # noqa: A002 - as everywhere
+        attempts: int = 3,
+        retry_seconds: float = 1.0,
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def mailbox(self) -> Mailbox:
+        """What librdkafka logs and complains about; errors of records come from `drain`."""
+    @property
+    def usable(self) -> bool:
+        """False: librdkafka's producer has failed for good; a new one is needed."""
+    def fileno(self) -> int:
+        """A descriptor that is readable when `drain` has something to do. It stays this object's."""
+    def drain(self) -> list[ParkingFailure]:
+        """Settles what Kafka acknowledged, tries again what it did not; failures since the last call, by reason."""
+    def stats(self) -> dict[str, int]:
+        """Counts since the start (acknowledged, runs, repeated, uncertain, returned, discarded), and what is there now
+        (waiting, bytes, queued)."""
+    def close(self, timeout: float) -> list[ParkingFailure]:
+        """Waits up to ``timeout`` seconds for what is with Kafka, and discards the rest. When nothing is parked any
+        more; it blocks, without the GIL."""
+
+    # For tests and benchmarks: they play the reader.
+    def test_park(self, number: int, record: Parked, key: bytes | None) -> str: ...
+    def test_park_many(self, number: int, keys: list[bytes], payloads: list[bytes], count: int) -> tuple[int, int]: ...
+    def test_back(self) -> tuple[int, int, Parked, bytes | None] | None: ...
+    def test_room(self, bytes: int) -> tuple[bool, int]: ...  # noqa: A002
+    def test_want(self, fd: int) -> None: ...

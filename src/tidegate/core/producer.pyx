@@ -1,0 +1,410 @@
+"""Producer: records of the reader's thread into the parking topic, without the GIL, without waiting.
+
+The value is an envelope (csrc/tg_parked.h), the key the record's own. librdkafka copies both: it makes one block of
+memory for a message and its bytes, which is cheaper than a block of ours that it frees (`make bench-e2e`, park). What a
+message was rides along as its opaque, an entry of the pool; delivery reports come to the main queue and wake the event
+loop through a descriptor.
+"""
+
+import os
+
+from libc.stdlib cimport free, malloc, realloc
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
+from posix.unistd cimport close, read, write
+
+from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_store_i32, tg_swap_i32
+from tidegate.core.csrc cimport (
+    TG_PARKED_HAS_RANDOMNESS,
+    TG_PARKED_HAS_THRESHOLD,
+    TG_PARKED_OK,
+    tg_parked_decode,
+    tg_parked_encode,
+    tg_parked_size,
+)
+from tidegate.core.ledger cimport Ledger
+from tidegate.core.mailbox cimport Mailbox
+from tidegate.core.parked cimport to_python
+from tidegate.core.pool cimport Pool
+from tidegate.core.rdkafka cimport (
+    TG_RK_ERR_MSG_SIZE_TOO_LARGE,
+    TG_RK_ERR_PURGE_QUEUE,
+    TG_RK_ERR_QUEUE_FULL,
+    TG_RK_EVENT_DR,
+    TG_RK_EVENT_ERROR,
+    TG_RK_EVENT_LOG,
+    TG_RK_MSG_F_COPY,
+    TG_RK_PARTITION_UA,
+    TG_RK_PRODUCER,
+    TG_RK_PURGE_F_INFLIGHT,
+    TG_RK_PURGE_F_QUEUE,
+    new_client,
+    rdkafka,
+)
+from tidegate.core.reports cimport tg_trouble
+
+from tidegate.core.parking import ParkingFailure, explain
+from tidegate.errors import KafkaClientError
+
+cdef enum:
+    EVENTS = 64             # of librdkafka at a time: each has up to ten thousand reports
+    FLUSH_MS = 20
+    PURGE_NS = 2000000000
+    SCRATCH_BYTES = 1 << 16
+
+# What is measured as right for many small records; what the caller gives stands over it.
+PROPERTIES = {
+    "client.id": "tidegate",
+    "enable.idempotence": "true",  # no record twice by librdkafka's own retries
+    "acks": "all",
+    "compression.type": "lz4",
+    "linger.ms": "10",
+    # The largest record that Kafka's default lets into a topic, give or take what a batch adds.
+    "message.max.bytes": "1048576",
+    # Beyond it the record is not parked but delivered: its partition's commits wait for it meanwhile.
+    "message.timeout.ms": "60000",
+    "topic.metadata.refresh.interval.ms": "10000",  # a topic that was missing is seen again so soon
+    "log.queue": "true",
+    "statistics.interval.ms": "0",
+}
+
+RESULTS = ("parked", "full", "failed")
+
+
+cdef int64_t clock_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+cdef class Producer(Reports):
+    """The writer of one parking topic.
+
+    Args:
+        properties: librdkafka configuration, over PROPERTIES.
+        topic: where the records go.
+        ledger: what is acknowledged is settled there.
+        records, bytes: at most so many are with the producer at once, keys and envelopes counted; then it is FULL.
+        attempts: how often a record is produced before it goes back to the reader.
+        retry_seconds: before the second attempt, twice as long before each further one, at most 30.
+
+    Raises:
+        ConfigError: librdkafka refuses a property.
+        KafkaClientError: the client cannot be created.
+    """
+
+    def __init__(self, dict properties not None, str topic not None, Ledger ledger not None, *,
+                 uint32_t records=65536, size_t bytes=16 << 20, int attempts=3, double retry_seconds=1.0):
+        self.rk = rdkafka()
+        self._fd = self._reader_fd = -1
+        self.ledger, self.mailbox, self.name = ledger, Mailbox(), topic
+        self.pool = Pool(records, bytes)
+        self.max_attempts, self.retry_ns = min(max(attempts, 1), 16), <int64_t>(retry_seconds * 1e9)
+        self.waiting = <uint32_t *>malloc(self.pool.size * sizeof(uint32_t))
+        self._scratch = <uint8_t *>malloc(SCRATCH_BYTES)
+        if self.waiting is NULL or self._scratch is NULL:
+            raise MemoryError
+        self._scratch_room = SCRATCH_BYTES
+        made = PROPERTIES | properties
+        # The pool's limits are reached first: they count what waits to be produced again, too.
+        largest_kbytes = int(made["message.max.bytes"]) // 1024 if str(made["message.max.bytes"]).isdigit() else 0
+        made = {
+            "queue.buffering.max.messages": str(self.pool.size),
+            "queue.buffering.max.kbytes": str(self.pool.max_bytes // 1024 + largest_kbytes + 1),
+        } | made
+        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.client = new_client(TG_RK_PRODUCER, made, TG_RK_EVENT_DR | TG_RK_EVENT_ERROR | TG_RK_EVENT_LOG)
+        self.queue = self.rk.queue_get_main(self.client)
+        self.rk.set_log_queue(self.client, self.queue)
+        self.rk.queue_io_event_enable(self.queue, self._fd, b"\1\0\0\0\0\0\0\0", 8)
+        self.topic = self.rk.topic_new(self.client, topic.encode(), NULL)
+        if self.topic is NULL:
+            raise KafkaClientError(self.rk.err2str(self.rk.last_error()).decode())
+
+    def __dealloc__(self):
+        self._destroy()
+        if self._fd >= 0:
+            close(self._fd)
+        free(self._scratch)
+
+    cdef void _destroy(self) noexcept:
+        if self.client is NULL:
+            return
+        with nogil:
+            if self.topic is not NULL:
+                self.rk.topic_destroy(self.topic)
+            if self.queue is not NULL:
+                self.rk.queue_destroy(self.queue)
+            self.rk.destroy(self.client)
+        self.client, self.topic, self.queue = NULL, NULL, NULL
+
+    # --- reader -----------------------------------------------------------------------------------
+
+    cdef int park(self, tg_slot *slot, uint32_t gap, int klass, const rd_kafka_message_t *message,
+                  const tg_header *headers, uint32_t header_count, int sampling, uint64_t randomness,
+                  uint64_t threshold) noexcept nogil:
+        """Parks the message in hand, whole: PARKED, FULL or FAILED. It may be destroyed whatever is answered.
+
+        `slot` and `gap` as `Ledger.skip_to` left them; `headers` are all of the message's, borrowed; `sampling` is
+        TG_PARKED_HAS_* for which of the next two count. PARKED: read, polled and slot.next are counted here."""
+        cdef tg_parked record
+        cdef int kind = 0
+        record.timestamp_ms = self.rk.message_timestamp(message, &kind)
+        record.timestamp_type = <uint8_t>kind
+        record.offset, record.klass = message.offset, <uint8_t>klass
+        record.flags, record.randomness, record.threshold = <uint8_t>sampling, randomness, threshold
+        record.header_count = header_count
+        record.payload, record.payload_len = <const uint8_t *>message.payload, message.len
+        return self.put(slot, gap, &record, headers, message.key, message.key_len)
+
+    cdef int put(self, tg_slot *slot, uint32_t gap, tg_parked *record, const tg_header *headers, const void *key,
+                 size_t key_len) noexcept nogil:
+        """`park` with the envelope's content made ready, but for topic and partition."""
+        cdef tg_entry *entry
+        cdef uint8_t *grown
+        cdef size_t size, written
+        cdef int64_t next = slot.next
+        cdef int32_t err
+        if tg_load_i32(&self.stalled):
+            return FULL
+        record.topic = self.ledger.lanes[slot.lane].topic
+        record.topic_len = self.ledger.lanes[slot.lane].topic_len
+        record.partition = slot.partition
+        key_len = key_len if key is not NULL else 0
+        size = tg_parked_size(record, headers)
+        entry = self.pool.take_spsc(size + key_len)
+        if entry is NULL:
+            return FULL
+        entry.size, entry.key_len, entry.null_key = size, key_len, key is NULL
+        entry.slot, entry.gap, entry.offset, entry.klass = slot.number, gap, record.offset, record.klass
+        if size > self._scratch_room:
+            grown = <uint8_t *>realloc(self._scratch, size)
+            if grown is NULL:
+                self.pool.undo_spsc(entry)
+                return FULL
+            self._scratch, self._scratch_room = grown, size
+        if tg_parked_encode(record, headers, self._scratch, self._scratch_room, &written) != TG_PARKED_OK:
+            self.pool.undo_spsc(entry)
+            self.refused = TG_RK_ERR_MSG_SIZE_TOO_LARGE  # nothing else can be wrong with what Kafka handed out
+            return FAILED
+        self.ledger.park(slot, record.klass, record.offset)
+        if self.rk.produce(self.topic, TG_RK_PARTITION_UA, TG_RK_MSG_F_COPY, self._scratch, size, key, key_len,
+                           entry) == 0:
+            return PARKED
+        err = self.rk.last_error()
+        self.ledger.park_refused(slot, record.klass, next)
+        self.pool.undo_spsc(entry)
+        if err == TG_RK_ERR_QUEUE_FULL:
+            return FULL
+        self.refused = err
+        return FAILED
+
+    cdef bint has_room(self, size_t bytes) noexcept nogil:
+        """Whether a lane that was held with FULL for a record of about so many bytes may go on."""
+        return not tg_load_i32(&self.stalled) and self.pool.has_room(bytes)
+
+    cdef tg_entry *oldest_back(self, tg_parked *record) noexcept nogil:
+        """The oldest record that Kafka did not take, decoded into `record`; NULL: none. Both are borrowed until
+        `drop_back`. The reader puts it into the ring of its class, with the entry's slot, offset and gap, and counts
+        nothing anew; or leaves it, when the ring is full, and asks again. The dispatcher discards it as any other if
+        its partition is taken away."""
+        cdef tg_entry *entry = self.pool.oldest_back_spsc()
+        if entry is not NULL:
+            tg_parked_decode(entry.copy, entry.size, record)
+        return entry
+
+    cdef void drop_back(self, tg_entry *entry) noexcept nogil:
+        """The record of `oldest_back` is in a ring, to be committed right after."""
+        self.ledger.park_failed(self.ledger.slots[entry.slot], entry.klass)
+        self.pool.drop_back_spsc(entry)
+
+    # --- event loop -------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `drain` has something to do. It stays this object's."""
+        return self._fd
+
+    def drain(self) -> list:
+        """Settles what Kafka acknowledged and tries again what it did not. When `fileno` is readable, and with every
+        tick, for retries are due by time. Returns what failed since the last call, one `ParkingFailure` a reason."""
+        cdef int64_t now_ns = clock_ns()
+        cdef unsigned long long number
+        cdef bint again, was_stalled = self.stalled
+        if self.client is NULL:
+            return []
+        with nogil:
+            read(self._fd, &number, sizeof(number))
+            again = not self.serve(now_ns, EVENTS)
+            if self.pool.publish() or (was_stalled and not self.stalled):
+                self._wake()
+            if again:
+                number = 1
+                write(self._fd, &number, sizeof(number))
+        return self._failures() if self.trouble_count else []
+
+    cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept:
+        """Wakes the reader through `fd` after room was made, or something given back, while `wanted` is set."""
+        self._reader = reader
+        self._room_wanted = wanted
+        self._reader_fd = fd
+
+    cdef void _wake(self) noexcept nogil:
+        cdef unsigned long long one = 1
+        if self._room_wanted is NULL:
+            return
+        tg_fence()  # the room made is visible before the flag is read
+        if tg_load_i32(self._room_wanted) and tg_swap_i32(self._room_wanted, 0):
+            write(self._reader_fd, &one, sizeof(one))
+
+    cdef list _failures(self):
+        cdef tg_trouble *one
+        cdef int i
+        found = []
+        for i in range(self.trouble_count):
+            one = &self.troubles[i]
+            code, hint = explain(one.err, self.name)
+            found.append(ParkingFailure(
+                code, self.rk.err2str(one.err).decode(), hint, one.records, one.again, one.returned, one.discarded,
+                self.ledger.topic_of(one.slot), self.ledger.slots[one.slot].partition, one.offset))
+        self.trouble_count = 0
+        return found
+
+    def stats(self) -> dict:
+        """Counts since the start: records acknowledged, and the runs in which they were settled; repeated, uncertain,
+        returned, discarded; and now: waiting to be produced again, bytes with the producer, messages in librdkafka."""
+        return {
+            "acknowledged": self.acknowledged, "runs": self.runs, "repeated": self.repeated,
+            "uncertain": self.uncertain, "returned": self.returned, "discarded": self.discarded,
+            "waiting": self.waiting_len, "bytes": self.pool._in_bytes - self.pool._out_bytes,
+            "queued": self.rk.outq_len(self.client) if self.client is not NULL else 0,
+        }
+
+    @property
+    def usable(self) -> bool:
+        """False: librdkafka's producer has failed for good (idempotence lost); a new one is needed."""
+        return not self.failed
+
+    def close(self, double timeout) -> list:
+        """Waits up to `timeout` seconds for what is with Kafka, without linger; then gives up the rest, which is
+        discarded: not acknowledged, so Kafka brings it again. Only when the reader parks no more. The GIL is let go.
+        A second call does nothing. Returns failures as `drain` does, what was given up among them."""
+        cdef int64_t until_ns = clock_ns() + <int64_t>(max(timeout, 0.0) * 1e9)
+        cdef tg_entry *entry
+        cdef uint32_t i
+        if self.client is NULL:
+            return []
+        with nogil:
+            while self.serve(clock_ns(), EVENTS) == 0 or (
+                    (self.rk.outq_len(self.client) or self.waiting_len) and clock_ns() < until_ns
+                    and not self.failed):
+                self.rk.flush(self.client, FLUSH_MS)
+            self.ending = True
+            self.rk.purge(self.client, TG_RK_PURGE_F_QUEUE | TG_RK_PURGE_F_INFLIGHT)
+            until_ns = clock_ns() + PURGE_NS
+            while self.serve(clock_ns(), EVENTS) == 0 or (
+                    self.rk.outq_len(self.client) and clock_ns() < until_ns):
+                self.rk.flush(self.client, FLUSH_MS)
+        self._destroy()
+        for i in range(self.pool.size):  # what waits, what was given back, what no report came for
+            entry = &self.pool.entries[i]
+            if entry.out:
+                self.discard(entry, entry.err if entry.err else TG_RK_ERR_PURGE_QUEUE)
+        self.waiting_len = 0
+        tg_store_i32(&self.stalled, 1)  # park answers FULL from now on
+        return self._failures()
+
+    # --- a small face for tests: one thread plays both, or one thread each ---------------------------
+
+    def test_park(self, uint32_t number, record, bytes key) -> str:
+        """Reads a record at its offset and parks it; topic and partition are the slot's. ``"parked"`` and so on."""
+        cdef tg_slot *slot = self.ledger.slots[number]
+        cdef bytes payload = record.payload
+        cdef tg_header headers[64]
+        cdef tg_parked r
+        cdef bytes name
+        cdef bytes value
+        cdef uint32_t gap, i
+        cdef const char *key_bytes = NULL
+        kept = list(record.headers)
+        if len(kept) > 64 or record.offset < slot.next or not self.ledger.skip_to(slot, record.offset, &gap):
+            raise ValueError("too many headers, an offset before the position, or the span is full")
+        for i in range(<uint32_t>len(kept)):
+            name, value = kept[i]
+            headers[i].name, headers[i].name_len = name, len(name)
+            headers[i].value, headers[i].value_len = NULL, 0
+            if value is not None:
+                headers[i].value, headers[i].value_len = <const uint8_t *><const char *>value, len(value)
+        r.offset, r.klass, r.header_count = record.offset, record.klass, <uint32_t>len(kept)
+        r.timestamp_ms, r.timestamp_type = record.timestamp_ms, record.timestamp_type
+        r.flags, r.randomness, r.threshold = 0, 0, 0
+        if record.randomness is not None:
+            r.flags, r.randomness = r.flags | TG_PARKED_HAS_RANDOMNESS, record.randomness
+        if record.threshold is not None:
+            r.flags, r.threshold = r.flags | TG_PARKED_HAS_THRESHOLD, record.threshold
+        r.payload, r.payload_len = NULL, 0
+        if payload is not None:
+            r.payload, r.payload_len = <const uint8_t *><const char *>payload, len(payload)
+        if key is not None:
+            key_bytes = key
+        return RESULTS[self.put(slot, gap, &r, headers, key_bytes, 0 if key is None else len(key))]
+
+    def test_park_many(self, uint32_t number, list keys not None, list payloads not None, uint64_t count) -> tuple:
+        """Parks `count` records as the reader would, without the GIL: the next offsets of the slot, keys and payloads
+        in turn; where it is FULL it goes on when there is room. Returns how often it was FULL, and how many failed."""
+        cdef tg_slot *slot = self.ledger.slots[number]
+        cdef size_t n = len(payloads)
+        cdef const char **data = <const char **>malloc(2 * n * sizeof(char *))
+        cdef size_t *lens = <size_t *>malloc(2 * n * sizeof(size_t))
+        cdef tg_parked r
+        cdef uint64_t done = 0, full = 0, failed = 0
+        cdef uint32_t gap
+        cdef size_t i
+        cdef int answer
+        cdef timespec nap
+        cdef bytes one
+        nap.tv_sec, nap.tv_nsec = 0, 200000
+        try:
+            for i in range(n):
+                one = payloads[i]
+                data[i], lens[i] = one, len(one)
+                one = keys[i]
+                data[n + i], lens[n + i] = one, len(one)
+            r.timestamp_ms, r.timestamp_type, r.klass, r.flags, r.header_count = 1700000000000, 1, 3, 0, 0
+            r.randomness = r.threshold = 0
+            with nogil:
+                while done < count:
+                    i = <size_t>(done % n)
+                    r.offset, r.payload, r.payload_len = max(slot.next, 0), <const uint8_t *>data[i], lens[i]
+                    answer = FULL
+                    if self.ledger.skip_to(slot, r.offset, &gap):
+                        answer = self.put(slot, gap, &r, NULL, data[n + i], lens[n + i])
+                    if answer == FULL:
+                        full += 1
+                        nanosleep(&nap, NULL)
+                        continue
+                    failed += answer == FAILED
+                    done += 1
+        finally:
+            free(data)
+            free(lens)
+        return full, failed
+
+    def test_back(self):
+        """``(slot, gap, record, key)`` of the oldest record that was given back; None: none is there."""
+        cdef tg_parked r
+        cdef tg_entry *entry = self.oldest_back(&r)
+        cdef const char *key
+        if entry is NULL:
+            return None
+        key = <const char *>entry.copy + entry.size
+        found = entry.slot, entry.gap, to_python(&r), None if entry.null_key else key[:entry.key_len]
+        self.drop_back(entry)
+        return found
+
+    def test_room(self, size_t bytes) -> tuple:
+        """`has_room`, and what FAILED last: ``(room, librdkafka's error)``."""
+        return self.has_room(bytes), self.refused
+
+    def test_want(self, int fd) -> None:
+        """As a reader that holds a lane: `fd` is written to when there is room."""
+        self._watch(None, &self._test_wanted, fd)
+        tg_store_i32(&self._test_wanted, 1)
