@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
@@ -52,18 +52,34 @@ def delete_records(servers: str, before: Mapping[Partition, int]) -> None:
 
 
 def recreate_topic(servers: str, name: str, partitions: int, pause: float = 0.0) -> None:
-    """Deletes a topic and creates another one of its name, ``pause`` seconds later."""
+    """Deletes a topic and creates another one of its name, ``pause`` seconds later.
+
+    Waits until the broker shows the new one: it hears of both a little after the controller, and what is produced
+    before that goes into the old one and with it.
+    """
     admin = AdminClient({"bootstrap.servers": servers})
+    old = _identity(admin, name)
     admin.delete_topics([name])[name].result(20)
     time.sleep(pause)
     deadline = time.monotonic() + 20
+    created = False
     while True:
         try:
-            return create_topic(servers, name, partitions)
+            if not created:
+                create_topic(servers, name, partitions)
+                created = True
+            if _identity(admin, name) != old:
+                return
         except KafkaException:  # still being deleted
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.05)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"topic {name} is still the old one after 20 s")
+        time.sleep(0.02)
+
+
+def _identity(admin: AdminClient, name: str) -> str:
+    return str(admin.describe_topics(TopicCollection([name]))[name].result(20).topic_id)
 
 
 def delete_group(servers: str, group: str) -> None:

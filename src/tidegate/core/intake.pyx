@@ -119,9 +119,11 @@ cdef class Intake(Lanes):
             lane.carry_at = 0
             lane.carry_len = <uint32_t>got if got > 0 else 0
         first = lane.carry_at
+        for i in range(first, lane.carry_len):  # ends of other partitions may come before the first record
+            if lane.carry[i].err == 0:
+                head_ms = self.rk.message_timestamp(lane.carry[i], NULL)
+                break
         i = first
-        if i < lane.carry_len and lane.carry[i].err == 0:
-            head_ms = self.rk.message_timestamp(lane.carry[i], NULL)
         while i < lane.carry_len:
             # Messages were written by another core: ask for the next ones while this one is worked on.
             if i + 4 < lane.carry_len:
