@@ -40,6 +40,7 @@ C_SOURCES = {
     "rule_fill": ["csrc/tg_scan_plan.c", "csrc/tg_scan_escape.c"],
     "sample_key": ["csrc/tg_scan_plan.c", "csrc/tg_scan_escape.c"],
     "gate": ["csrc/tg_scan_escape.c"],
+    "admission": ["csrc/tg_parked.c"],
     "encode": ["csrc/tg_scan_utf8.c"],
     "parked": ["csrc/tg_parked.c"],
     "producer": ["csrc/tg_parked.c"],

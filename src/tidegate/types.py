@@ -39,7 +39,7 @@ class LaneState(NamedTuple):
     """One lane, a topic of one consumer handle, as the reader's thread last left it.
 
     Attributes:
-        reason: ``"flowing"``, or why it is held: ring, span, halted, budget, app-down or operator.
+        reason: ``"flowing"``, or why it is held: ring, span, parking, halted, budget, app-down or operator.
         klass: index of the class whose ring is full, or of the lane; -1: any.
         seconds: of this hold.
         holds: since the start.
@@ -63,6 +63,9 @@ class LaneState(NamedTuple):
         head_seconds: Unix time of the oldest record read last, or of the one that waits; by the record's own
             timestamp. None: nothing was read since a partition joined.
         unreadable: partitions of which nothing more can be read, because the data at their position is damaged.
+        parking_seconds: as the other seconds: a record was to be parked, and the producer took none.
+        parking: it is the parking topic.
+        throttled: it can wait in Kafka, and is not read faster than was ordered.
     """
 
     topic: str
@@ -92,3 +95,6 @@ class LaneState(NamedTuple):
     assignment: int = 0
     head_seconds: float | None = None
     unreadable: int = 0
+    parking_seconds: float = 0.0
+    parking: bool = False
+    throttled: bool = False

@@ -133,7 +133,7 @@ class LedgerMachine(RuleBasedStateMachine):
         before = self.ledger.test_slot(slot.number)
         self.ledger.test_park(slot.number, offset, klass)
         assert self.ledger.test_slot(slot.number)["next"] == offset + 1
-        self.ledger.test_park_refused(slot.number, before["next"], klass)
+        self.ledger.test_park_refused(slot.number, before["next"], before["covered"], klass)
         assert self.ledger.test_slot(slot.number) == before
         slot.next = before["next"]
 

@@ -53,6 +53,7 @@ cdef class Commits(Client):
                 slot = lane.slots[p]
                 if slot is NULL or slot.state not in (TG_SLOT_LIVE, TG_SLOT_CLOSING) or slot.log != lane.log_number:
                     continue
+                self.ledger.catch_up(slot)
                 if slot.state == TG_SLOT_LIVE:
                     self.ledger.sweep_end(slot)
                 frontier = tg_load_i64(&slot.frontier)

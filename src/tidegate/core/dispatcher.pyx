@@ -412,8 +412,9 @@ cdef class Dispatcher:
         return tuple(errors)
 
     cdef int64_t _given(self, int klass) noexcept nogil:
-        """Records that the reader put into the ring or gave to the producer."""
-        return <int64_t>(tg_load_u64(&self.rings.rings[klass].pushed_local) + tg_load_u64(&self.ledger.parked[klass]))
+        """Records that the reader put into the ring, gave to the producer or dropped."""
+        return <int64_t>(tg_load_u64(&self.rings.rings[klass].pushed_local) + tg_load_u64(&self.ledger.parked[klass])
+                         + tg_load_u64(&self.ledger.dropped[klass]))
 
 
 cdef size_t offset_digits(int64_t step) noexcept nogil:

@@ -37,6 +37,7 @@ cdef struct tg_arrival:
 
 cdef class Gate:
     cdef readonly uint64_t seed
+    cdef readonly bint samples       # there are classes that may be dropped from
     cdef bint _counts[TG_CLASSES]    # whether types are counted: the class may be sampled
     cdef tg_strata *_strata          # owns
     cdef int64_t *_sketch            # owns: class, rung, bucket

@@ -28,6 +28,9 @@ class Gate:
     def __init__(self, seed: int = 0, sampled: Collection[int] = ...) -> None: ...
     @property
     def seed(self) -> int: ...
+    @property
+    def samples(self) -> bool:
+        """There are classes that may be dropped from."""
     def order(self, klass: int, keep: float, rest: int = ...) -> None:
         """From now on the share `keep` of the class is delivered and the rest parked, or dropped.
 

@@ -41,7 +41,7 @@ cdef class Gate:
         for klass in sampled:
             if klass not in (EventClass.NORMAL, EventClass.BULK):
                 raise ValueError(f"class {klass} is never sampled")
-            self._counts[klass] = True
+            self._counts[klass] = self.samples = True
         self._strata = <tg_strata *>calloc(1, sizeof(tg_strata))
         self._sketch = <int64_t *>calloc(TG_CLASSES * TG_SAMPLE_RUNGS * TG_BUCKETS, sizeof(int64_t))
         self._sketch_seen = <int64_t *>calloc(TG_CLASSES * TG_SAMPLE_RUNGS * TG_BUCKETS, sizeof(int64_t))

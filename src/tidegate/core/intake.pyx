@@ -5,14 +5,23 @@ turns away stays in the lane's carry, at most one batch, and the lane is held; l
 itself, and nothing that was fetched is thrown away.
 """
 
+from libc.stddef cimport size_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
-from libc.stdlib cimport calloc, free, realloc
-from libc.string cimport memcpy, memmove, strlen
+from libc.string cimport memcpy, memmove
 
-from tidegate.core.atomic cimport tg_store_i32, tg_store_i64
-from tidegate.core.csrc cimport TG_SCAN_EMPTY, TG_SCAN_HAS_BOM, TG_SCAN_HAS_NEWLINE, TG_SCAN_OK
+from tidegate.core.admission cimport TG_HOLD, scan_flags, write_extra
+from tidegate.core.atomic cimport tg_load_i32, tg_store_i32, tg_store_i64
+from tidegate.core.csrc cimport TG_SCAN_EMPTY, TG_SCAN_OK, tg_sample
+from tidegate.core.gate cimport TG_DELIVER, TG_DROP, TG_PARK, tg_arrival
 from tidegate.core.lanes cimport TG_CARRY, TG_HALTED, TG_HELD_RING, TG_HELD_SPAN
-from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, Ledger, tg_lane_counts
+from tidegate.core.ledger cimport (
+    TG_EXPIRED,
+    TG_SAMPLED,
+    TG_SLOT_LIVE,
+    TG_SLOT_ORPHAN,
+    tg_lane_counts,
+)
 from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_HALTED, NOTE_RESET, NOTE_UNREADABLE, TG_NOTE_TEXT
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_AUTO_OFFSET_RESET,
@@ -20,22 +29,13 @@ from tidegate.core.rdkafka cimport (
     TG_RK_ERR_BAD_MSG,
     TG_RK_ERR_INVALID_MSG,
     TG_RK_ERR_NOT_IMPLEMENTED,
-    TG_RK_ERR_OK,
     TG_RK_ERR_PARTITION_EOF,
     TG_RK_ERR_UNDERFLOW,
     TG_RK_ERR_UNSUPPORTED_FEATURE,
-    rd_kafka_headers_t,
 )
-from tidegate.core.ring cimport (
-    TG_NULL_LEN,
-    TG_RECORD_BOM,
-    TG_RECORD_EMPTY,
-    TG_RECORD_INVALID,
-    TG_RECORD_NEWLINE,
-    Rings,
-    record_bytes,
-)
-from tidegate.core.rules cimport RuleTable
+from tidegate.core.ring cimport TG_NULL_LEN, record_bytes, tg_extra, tg_record
+from tidegate.core.rules cimport tg_verdict
+from tidegate.core.sample_key cimport tg_sample_place
 
 cdef extern from *:
     """
@@ -44,23 +44,8 @@ cdef extern from *:
     void tg_prefetch(const void *p) noexcept nogil
 
 
-cdef class Intake(Lanes):
+cdef class Intake(Admission):
     """Lanes and what happens to their messages."""
-
-    def __init__(self, Rings rings not None, Ledger ledger not None, RuleTable rules not None,
-                 Mailbox mailbox not None, *, bint keep_key, bint keep_headers, int level):
-        Lanes.__init__(self, rings, ledger, rules)
-        self.mailbox = mailbox
-        self.keep_key, self.keep_headers, self.level = keep_key, keep_headers, level
-        self.want_headers = keep_headers or rules.needs_headers
-        self.peek = True
-        self.headers = <tg_header *>calloc(TG_HEADERS, sizeof(tg_header))
-        if self.headers is NULL:
-            raise MemoryError
-        self.header_room = TG_HEADERS
-
-    def __dealloc__(self):
-        free(self.headers)
 
     # --- while it is held -------------------------------------------------------------------------
 
@@ -110,21 +95,25 @@ cdef class Intake(Lanes):
         """Takes one batch from the lane's queue, or goes on with the carry. Returns the messages dealt with."""
         cdef ssize_t got
         cdef size_t bytes = 0
-        cdef int64_t head_ms = -1
-        cdef uint32_t i, first, done
+        cdef int64_t head_ms = -1, allowed = self.allowed(lane, now_ns)
+        cdef uint32_t i, first, done, end
         cdef rd_kafka_message_t *ahead
         cdef const uint8_t *payload
+        if allowed <= 0:
+            return 0
         if lane.carry_at == lane.carry_len:
-            got = self.rk.consume_batch_queue(lane.queue, 0, lane.carry, lane.carry_max)
+            got = self.rk.consume_batch_queue(lane.queue, 0, lane.carry, min(lane.carry_max, <size_t>allowed))
             lane.carry_at = 0
             lane.carry_len = <uint32_t>got if got > 0 else 0
+        self.begin()
         first = lane.carry_at
+        end = <uint32_t>min(<int64_t>lane.carry_len, first + allowed)
         for i in range(first, lane.carry_len):  # ends of other partitions may come before the first record
             if lane.carry[i].err == 0:
                 head_ms = self.rk.message_timestamp(lane.carry[i], NULL)
                 break
         i = first
-        while i < lane.carry_len:
+        while i < end:
             # Messages were written by another core: ask for the next ones while this one is worked on.
             if i + 4 < lane.carry_len:
                 tg_prefetch(lane.carry[i + 4])
@@ -146,6 +135,8 @@ cdef class Intake(Lanes):
             self.rk.message_destroy(lane.carry[done])
         lane.carry_at = i
         if i != first:
+            if lane.bucket >= 0:
+                self.buckets[lane.bucket].tokens -= i - first
             self.rings.publish()
             lane.stirred = True
             if head_ms >= 0 and (lane.reading_ms < 0 or head_ms < lane.reading_ms):
@@ -161,10 +152,15 @@ cdef class Intake(Lanes):
         cdef tg_verdict verdict
         cdef tg_record *record
         cdef tg_lane_counts *counts = self.ledger.lanes[lane.number]
+        cdef tg_arrival arrival
+        cdef tg_sample sample
+        cdef tg_sample_place key
         cdef uint8_t *to
-        cdef uint32_t gap, flags = 0
-        cdef size_t headers = 0, block = 0, key_len = 0, i, name_len
+        cdef uint32_t gap
+        cdef size_t headers = 0, block = 0, key_len = 0, extra = 0, i, name_len
         cdef uint32_t two[2]
+        cdef int action = TG_DELIVER
+        cdef bint at_gate = False, gathered = False
         cdef char words[200]
         if message.err:
             self._trouble(lane, message, now_ns)
@@ -183,19 +179,58 @@ cdef class Intake(Lanes):
         if not self.ledger.skip_to(slot, message.offset, &gap):
             self._hold(lane, TG_HELD_SPAN, 0, now_ns)
             return False
-        if (self.keep_headers or (self.want_headers and lane.topic_class < 0)) and not self._headerless(message):
-            headers = self._gather(message, &block)
-        self.rules.judge(lane.topic_class, lane.topic_rule, self.headers, headers,
-                         <const uint8_t *>message.key, message.key_len,
-                         <const uint8_t *>message.payload, message.len, self.level, &verdict)
+        if lane.parking:
+            return self.take_parked(lane, slot, gap, message, now_ns)
+        # Lanes that can wait in Kafka are read as fast as is good, and all that is read of them is delivered.
+        at_gate = (self.ordered or self.counting) and lane.bucket < 0
+        if self.keep_headers or (self.want_headers and lane.topic_class < 0) or (
+                at_gate and self.ordered and self.rules.sample_key.needs_headers):
+            gathered = True
+            if not self._headerless(message):
+                headers = self._gather(message, &block)
+        if at_gate and self.ordered:
+            self.rules.judge_keyed(lane.topic_class, lane.topic_rule, self.headers, headers,
+                                   <const uint8_t *>message.key, message.key_len,
+                                   <const uint8_t *>message.payload, message.len, self.level, &verdict, &key)
+        else:
+            key.ptr = NULL
+            self.rules.judge(lane.topic_class, lane.topic_rule, self.headers, headers,
+                             <const uint8_t *>message.key, message.key_len,
+                             <const uint8_t *>message.payload, message.len, self.level, &verdict)
+        if self.ttl_ms and self.expired(verdict.klass, self.rk.message_timestamp(message, NULL)):
+            self.ledger.drop(slot, verdict.klass, TG_EXPIRED, message.offset)
+            self._note_read(counts, &verdict, now_ns)
+            return True
+        if at_gate:
+            action = self.decide(lane, message, &verdict, &key, headers, &arrival, &sample)
+            if action == TG_DROP:
+                self.ledger.drop(slot, verdict.klass, TG_SAMPLED, message.offset)
+            elif action == TG_PARK:
+                action = self.park(lane, slot, gap, verdict.klass, message, headers, gathered, &sample, now_ns)
+                if action == TG_HOLD:
+                    return False
+            if action != TG_DELIVER:
+                self.gate.count(&arrival, &sample, action)
+                self._note_read(counts, &verdict, now_ns)
+                return True
+            if sample.threshold or sample.factor != 1.0:
+                extra = sizeof(tg_extra)
         if self.keep_key:
             key_len = message.key_len if message.key is not NULL else 0
         if not self.keep_headers:
             block = 0
-        record = self.rings.reserve(verdict.klass, message.len + key_len + block)
+        record = self.rings.reserve(verdict.klass, message.len + key_len + block + extra)
         if record is NULL:
-            if self.rings.fits_ever(message.len + key_len + block):
-                lane.hold_bytes = message.len + key_len + block
+            if at_gate and tg_load_i32(&self.overflow) >> verdict.klass & 1:
+                action = self.park(lane, slot, gap, verdict.klass, message, headers, gathered, &sample, now_ns)
+                if action == TG_PARK:
+                    self.gate.count(&arrival, &sample, action)
+                    self._note_read(counts, &verdict, now_ns)
+                    return True
+                if action == TG_HOLD:
+                    return False
+            if self.rings.fits_ever(message.len + key_len + block + extra):
+                lane.hold_bytes = message.len + key_len + block + extra
                 self._hold(lane, TG_HELD_RING, verdict.klass, now_ns)
                 return False
             snprintf(words, sizeof(words), b"%s/%d offset %lld: record of %llu bytes is larger than half a ring; "
@@ -204,17 +239,7 @@ cdef class Intake(Lanes):
             self.mailbox.put(NOTE_HALTED, verdict.klass, message.offset, words)
             self._hold(lane, TG_HALTED, verdict.klass, now_ns)
             return False
-        if verdict.scan_status == TG_SCAN_OK:
-            if verdict.scan_flags & TG_SCAN_HAS_NEWLINE:
-                flags |= TG_RECORD_NEWLINE
-            if verdict.scan_flags & TG_SCAN_HAS_BOM:
-                flags |= TG_RECORD_BOM
-        elif verdict.scan_status == TG_SCAN_EMPTY:
-            flags |= TG_RECORD_EMPTY
-        else:
-            flags |= TG_RECORD_INVALID
-            counts.invalid += 1
-        record.flags |= flags
+        record.flags |= scan_flags(&verdict)
         record.value_len = <uint32_t>message.len
         record.headers_len = <uint32_t>block
         record.key_len = <uint32_t>key_len if self.keep_key and message.key is not NULL else TG_NULL_LEN
@@ -239,15 +264,21 @@ cdef class Intake(Lanes):
                 if two[1] != TG_NULL_LEN:
                     memcpy(to, self.headers[i].value, two[1])
                     to += two[1]
-        # Counted before it can be seen: conservation never shows more ended than polled.
-        counts.polled[verdict.klass] += 1
-        counts.unclassified += verdict.unclassified
-        if self.ledger.first_read_ns == 0:
-            self.ledger.first_read_ns = now_ns
-        slot.read += 1
-        tg_store_i64(&slot.next, message.offset + 1)
+        if extra:
+            write_extra(record, to, &sample, 0, 0, 0)
+        self.ledger.take_in(slot, verdict.klass, message.offset)
+        self._note_read(counts, &verdict, now_ns)
+        if at_gate:
+            self.gate.count(&arrival, &sample, TG_DELIVER)
         self.rings.commit(verdict.klass, record)
         return True
+
+    cdef void _note_read(self, tg_lane_counts *counts, const tg_verdict *verdict, int64_t now_ns) noexcept nogil:
+        """What is counted of a record beside its class, whatever became of it."""
+        counts.unclassified += verdict.unclassified
+        counts.invalid += verdict.scan_status != TG_SCAN_OK and verdict.scan_status != TG_SCAN_EMPTY
+        if self.ledger.first_read_ns == 0:
+            self.ledger.first_read_ns = now_ns
 
     cdef bint _rewound(self, tg_lane *lane, tg_slot **slot, int64_t offset) noexcept nogil:
         """The first record after an offset reset, or an offset that was read before. False: drop the message."""
@@ -281,50 +312,6 @@ cdef class Intake(Lanes):
         tg_store_i32(&old.state, TG_SLOT_ORPHAN)
         slot[0] = fresh
         return True
-
-    cdef bint _headerless(self, rd_kafka_message_t *message) noexcept nogil:
-        """True: the record has no headers. Saves the question to librdkafka, which allocates and parses for each.
-
-        In a record batch of version 2, the only one with a leader epoch, the value is followed by the number of
-        headers as a varint (Kafka's protocol guide, "Record"), and librdkafka hands out the value where it stands
-        in the fetched batch. That is its habit and no promise of its: one answer in TG_PROBE is checked, and a wrong
-        one ends the use of this."""
-        cdef rd_kafka_headers_t *all = NULL
-        if not self.peek or message.len == 0 or self.rk.message_leader_epoch(message) < 0:
-            return False  # an empty value is not handed out in place
-        if (<const uint8_t *>message.payload)[message.len] != 0:
-            return False
-        self.headerless += 1
-        if self.headerless % TG_PROBE == 1 and self.rk.message_headers(message, &all) == TG_RK_ERR_OK:
-            self.peek = False
-            self.mailbox.put(NOTE_ERROR, 0, message.partition, b"this librdkafka does not hand out values in place: "
-                             b"headers are asked for from now on; up to 4095 records may have been read without theirs")
-            return False
-        return True
-
-    cdef size_t _gather(self, rd_kafka_message_t *message, size_t *block_bytes) noexcept nogil:
-        """Fills self.headers; returns their number and the bytes they take in a record."""
-        cdef rd_kafka_headers_t *all = NULL
-        cdef tg_header *grown
-        cdef size_t n = 0, bytes = 0
-        cdef const void *value
-        if self.rk.message_headers(message, &all) != TG_RK_ERR_OK:
-            return 0
-        while True:
-            if n == self.header_room:
-                grown = <tg_header *>realloc(self.headers, 2 * n * sizeof(tg_header))
-                if grown is NULL:
-                    break
-                self.headers, self.header_room = grown, 2 * n
-            if self.rk.header_get_all(all, n, &self.headers[n].name, &value,
-                                      &self.headers[n].value_len) != TG_RK_ERR_OK:
-                break
-            self.headers[n].name_len = strlen(self.headers[n].name)
-            self.headers[n].value = <const uint8_t *>value
-            bytes += 8 + self.headers[n].name_len + (self.headers[n].value_len if value is not NULL else 0)
-            n += 1
-        block_bytes[0] = bytes
-        return n
 
     cdef void _trouble(self, tg_lane *lane, rd_kafka_message_t *message, int64_t now_ns) noexcept nogil:
         """Events that librdkafka puts among the messages."""

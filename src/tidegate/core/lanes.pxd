@@ -4,6 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from tidegate.core.ledger cimport Ledger, tg_slot
+from tidegate.core.producer cimport Producer
 from tidegate.core.rdkafka cimport rd_kafka_message_t, rd_kafka_queue_t, tg_rdkafka
 from tidegate.core.ring cimport Rings
 from tidegate.core.rules cimport RuleTable
@@ -14,18 +15,29 @@ cdef enum:
     TG_FLOWING = 0
     TG_HELD_RING = 1             # the ring of lane.hold_class is full
     TG_HELD_SPAN = 2             # a partition has too many unsettled offsets
-    TG_HALTED = 3                # for good: a record that can never be held
-    TG_ORDERED_RING = 4          # the control holds it: the ring of its class is nearly full
-    TG_ORDERED_SPAN = 5          # too many unsettled offsets, nearly
-    TG_ORDERED_BUDGET = 6        # memory is short
-    TG_ORDERED_APP_DOWN = 7      # nobody would take what it brings
-    TG_ORDERED_OPERATOR = 8      # somebody said so
-    TG_REASONS = 9
+    TG_HELD_PARKING = 3          # a record is to be parked, and the producer takes none
+    TG_HALTED = 4                # for good: a record that can never be held
+    TG_ORDERED_RING = 5          # the control holds it: the ring of its class is nearly full
+    TG_ORDERED_SPAN = 6          # too many unsettled offsets, nearly
+    TG_ORDERED_BUDGET = 7        # memory is short
+    TG_ORDERED_APP_DOWN = 8      # nobody would take what it brings
+    TG_ORDERED_OPERATOR = 9      # somebody said so
+    TG_REASONS = 10
 
     TG_ORDER_REASON = 15         # of tg_lane.order: one of TG_ORDERED_*, or 0
     TG_ORDER_PAUSE = 16          # librdkafka is to let go what it fetched ahead, and to fetch no more
 
     TG_QUEUED_BYTES = 340        # librdkafka's own for each message that waits in a queue
+
+    TG_REPLAY = 4                # the bucket of the parking topic; those below are the classes'
+    TG_BUCKETS_OF_LANES = 5
+    TG_BURST_MS = 200            # so much of its rate a bucket can hold
+
+# How fast lanes may be read that can wait in Kafka: one for all lanes of a class, and one for the parking topic.
+cdef struct tg_bucket:
+    int64_t rate                 # event loop's: thousandths of a record per second; -1: as fast as they can
+    double tokens                # records that may be read now
+    int64_t filled_ns
 
 cdef struct tg_lane:
     rd_kafka_queue_t *queue
@@ -33,9 +45,12 @@ cdef struct tg_lane:
     int32_t handle
     int32_t topic_class          # -1: a record's own rules decide
     int32_t topic_rule
+    bint parking                 # it is the parking topic
+    int32_t bucket               # -1: nothing limits how fast it is read
+    int32_t throttled            # its bucket was empty in the last round
     int32_t hold
     int32_t hold_class
-    size_t hold_bytes            # payload of the record that found its ring full
+    size_t hold_bytes            # payload of the record that found its ring, or the producer, full
     int64_t hold_since_ns
     int64_t held_ns[TG_REASONS]  # by reason, ended holds only
     uint64_t holds
@@ -72,6 +87,10 @@ cdef struct tg_lane:
     int32_t slot_room
     rd_kafka_message_t **carry   # taken from the queue, not yet in a ring; at most one batch, and one more: see shed
 
+cdef inline bint holds_itself(const tg_lane *lane) noexcept nogil:
+    """Whether the reader holds the lane until somebody makes room."""
+    return TG_FLOWING < lane.hold < TG_HALTED
+
 cdef class Lanes:
     cdef Rings rings
     cdef Ledger ledger
@@ -80,12 +99,17 @@ cdef class Lanes:
     cdef tg_lane **lanes
     cdef int lane_count
     cdef uint64_t stale                  # messages of partitions that were no longer ours
+    cdef Producer producer               # of the parking topic; None: nothing is parked
+    cdef str parking_topic
+    cdef bint waits[4]                   # by class: topics that a rule gave to it can wait in Kafka
+    cdef tg_bucket buckets[TG_BUCKETS_OF_LANES]
 
     cdef tg_lane *lane_of(self, int handle, const char *topic) noexcept nogil
     cdef tg_lane *_new_lane(self, int handle, str topic) noexcept
     cdef bint place(self, tg_lane *lane, int32_t partition, tg_slot *slot) noexcept nogil
     cdef void forget(self, tg_lane *lane, int32_t partition, int64_t now_ns) noexcept nogil
     cdef bint released(self, tg_lane *lane, int64_t now_ns) noexcept nogil
+    cdef int64_t allowed(self, tg_lane *lane, int64_t now_ns) noexcept nogil
     cdef void count_queued(self) noexcept nogil
     cdef void clear(self) noexcept nogil
     cdef void _hold(self, tg_lane *lane, int reason, int klass, int64_t now_ns) noexcept nogil

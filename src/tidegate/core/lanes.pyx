@@ -14,7 +14,7 @@ import time
 
 from tidegate.types import LaneState
 
-REASONS = ("flowing", "ring", "span", "halted", "ring", "span", "budget", "app-down", "operator")
+REASONS = ("flowing", "ring", "span", "parking", "halted", "ring", "span", "budget", "app-down", "operator")
 assert len(REASONS) == TG_REASONS
 ORDERS = {None: 0, "ring": TG_ORDERED_RING, "span": TG_ORDERED_SPAN, "budget": TG_ORDERED_BUDGET,
           "app-down": TG_ORDERED_APP_DOWN, "operator": TG_ORDERED_OPERATOR}
@@ -29,8 +29,12 @@ cdef class Lanes:
             raise MemoryError
 
     def __init__(self, Rings rings not None, Ledger ledger not None, RuleTable rules not None):
+        cdef int i
         self.rings, self.ledger, self.rules = rings, ledger, rules
         self.rk = rdkafka()
+        for i in range(TG_BUCKETS_OF_LANES):
+            self.buckets[i].rate = -1
+        self.buckets[TG_REPLAY].rate = 0  # until somebody says that it is calm
 
     def __dealloc__(self):
         cdef int i
@@ -73,6 +77,10 @@ cdef class Lanes:
         lane.known = -1
         lane.read_ms = lane.reading_ms = -1
         lane.topic_class, lane.topic_rule = decided if decided is not None else (-1, -1)
+        lane.bucket = lane.topic_class if lane.topic_class >= 0 and self.waits[lane.topic_class] else -1
+        if topic == self.parking_topic:
+            # What is in it was classified when it was parked.
+            lane.parking, lane.topic_class, lane.topic_rule, lane.bucket = True, -1, -1, TG_REPLAY
         self.lanes[self.lane_count] = lane
         self.lane_count += 1
         return lane
@@ -153,11 +161,14 @@ cdef class Lanes:
         if lane.hold == TG_HELD_RING:
             if not self.rings.has_room(lane.hold_class, lane.hold_bytes):
                 return False
+        elif lane.hold == TG_HELD_PARKING:
+            if not self.producer.has_room(lane.hold_bytes):
+                return False
         elif lane.hold == TG_HELD_SPAN and lane.carry_at < lane.carry_len:
             message = lane.carry[lane.carry_at]
             slot = lane.slots[message.partition]
             # Half a span of room, so that holding does not flicker; or nothing left to wait for.
-            if slot is not NULL and slot.next != slot.frontier and (
+            if slot is not NULL and slot.covered != slot.frontier and (
                     message.offset - slot.frontier > self.ledger.span // 2):
                 return False
         if lane.hold != reason:
@@ -168,6 +179,24 @@ cdef class Lanes:
             else:
                 tg_store_i32(&lane.hold, TG_FLOWING)
         return reason == TG_FLOWING
+
+    cdef int64_t allowed(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
+        """How many records may be read of the lane now, as far as its bucket goes."""
+        cdef tg_bucket *bucket
+        cdef int64_t rate
+        cdef double burst
+        if lane.bucket < 0:
+            return TG_CARRY
+        bucket = &self.buckets[lane.bucket]
+        rate = tg_load_i64(&bucket.rate)
+        if rate < 0:
+            lane.throttled = 0
+            return TG_CARRY
+        burst = max(1.0, <double>rate / 1e6 * TG_BURST_MS) if rate else 0.0
+        bucket.tokens = min(burst, bucket.tokens + <double>rate / 1e12 * <double>(now_ns - bucket.filled_ns))
+        bucket.filled_ns = now_ns
+        tg_store_i32(&lane.throttled, bucket.tokens < 1.0)
+        return <int64_t>min(bucket.tokens, <double>TG_CARRY)
 
     cdef void count_queued(self) noexcept nogil:
         """Looks how much librdkafka has fetched ahead for each lane, and notes how old what was read is."""
@@ -224,8 +253,17 @@ cdef class Lanes:
                 assignment,
                 head_ms / 1e3 if reason and head_ms >= 0 else read_ms / 1e3 if read_ms >= 0 else None,
                 unreadable,
+                lane.held_ns[TG_HELD_PARKING] / 1e9,
+                lane.parking,
+                tg_load_i32(&lane.throttled) != 0,
             ))
         return lanes
+
+    def limit(self, int bucket, rate) -> None:
+        """Records/s that the lanes of a class, or with TG_REPLAY the parking topic, may bring; see Reader.limit."""
+        if not 0 <= bucket < TG_BUCKETS_OF_LANES:
+            raise IndexError(f"there is no class {bucket}")
+        tg_store_i64(&self.buckets[bucket].rate, -1 if rate is None else <int64_t>(min(max(rate, 0.0), 1e12) * 1e3))
 
     def order(self, int lane, reason, bint pause) -> None:
         """What the reader's thread is to do with a lane; see Reader.order."""

@@ -7,7 +7,9 @@
 #   written by      reader                      event loop
 #   slot.state      LIVE, CLOSING, DEAD         -
 #   slot.next       position: next offset       -
-#   slot.frontier   only where == next          advanced by acknowledgements
+#   slot.covered    behind the last record      -
+#                   that was read
+#   slot.frontier   only where == covered       advanced by acknowledgements
 #   slot.read       records put into rings,     -
 #                   or given to the producer
 #   slot.parked     those with the producer     -
@@ -18,7 +20,9 @@
 # a record went, and a slot's number is free again where read == settled. One that cannot be parked comes back to the
 # reader, which takes it out of `parked` when it puts it into a ring, where it is popped as any other.
 #
-# frontier == next means that nothing is outstanding; only then may the reader move both (gaps, ends of partition).
+# frontier == covered means that nothing is outstanding; only then may the reader move it (gaps, ends of partition). What
+# the reader drops by itself (sampled, expired) lies between covered and next: it is settled with the record behind it, as
+# a gap is, or as soon as nothing is outstanding.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
@@ -49,6 +53,7 @@ cdef struct tg_slot:
     int32_t partition
     uint32_t number
     int64_t next            # -1: not known before the first record
+    int64_t covered         # as far as records were read; up to `next` they were dropped
     int64_t end             # offset of the last end-of-partition event; -1: none
     int64_t stored          # last offset given to librdkafka; -1: none
     int64_t target          # --until-end: the end at assignment; -1: none; -2: the next end of partition will do
@@ -80,6 +85,7 @@ cdef struct tg_lane_counts:
     uint64_t unclassified
     uint64_t invalid
     uint64_t lost                        # reader: records that retention took before they were read
+    uint64_t dropped[TG_CLASSES][2]      # reader: sampled, expired
     uint64_t _line[8]
     uint64_t ended[TG_CLASSES][TG_DISPOSITIONS]   # event loop
 
@@ -97,6 +103,7 @@ cdef class Ledger:
     cdef int64_t last_settled_ns
     cdef uint64_t taken[TG_CLASSES]      # event loop: records taken out of the rings
     cdef uint64_t parked[TG_CLASSES]     # reader: records given to the producer, less what came back into a ring
+    cdef uint64_t dropped[TG_CLASSES]    # reader: records sampled and expired, over all lanes
     cdef uint64_t _line[8]
     cdef uint64_t unparked[TG_CLASSES]   # event loop: those of them that ended
     cdef uint64_t stale                  # acknowledgements that came too late to count for the offsets
@@ -105,11 +112,17 @@ cdef class Ledger:
     # reader
     cdef tg_slot *open(self, int lane, int partition, int64_t start) noexcept nogil
     cdef bint skip_to(self, tg_slot *slot, int64_t offset, uint32_t *gap) noexcept nogil
+    cdef void catch_up(self, tg_slot *slot) noexcept nogil
     cdef void sweep_end(self, tg_slot *slot) noexcept nogil
+    cdef void take_in(self, tg_slot *slot, int klass, int64_t offset) noexcept nogil
+    cdef void drop(self, tg_slot *slot, int klass, int disposition, int64_t offset) noexcept nogil
     cdef void recycle(self) noexcept nogil
     cdef void park(self, tg_slot *slot, int klass, int64_t offset) noexcept nogil
-    cdef void park_refused(self, tg_slot *slot, int klass, int64_t next) noexcept nogil
+    cdef void park_refused(self, tg_slot *slot, int klass, int64_t next, int64_t covered) noexcept nogil
     cdef void park_failed(self, tg_slot *slot, int klass) noexcept nogil
+
+    cdef uint32_t origin(self, const char *topic, size_t topic_len, int32_t partition) noexcept nogil
+    cdef uint64_t _ended(self, int lane, int klass, int disposition) noexcept nogil
 
     # event loop
     cdef void acknowledge(self, tg_slot *slot, int64_t first, uint32_t count, uint32_t gap) noexcept nogil

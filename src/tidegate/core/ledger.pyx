@@ -61,6 +61,7 @@ cdef class Ledger:
         self._lane_bytes = []
         memset(self.taken, 0, sizeof(self.taken))
         memset(self.parked, 0, sizeof(self.parked))
+        memset(self.dropped, 0, sizeof(self.dropped))
         memset(self.unparked, 0, sizeof(self.unparked))
 
     def __dealloc__(self):
@@ -103,7 +104,7 @@ cdef class Ledger:
             memset(kept, 0, self.span // 8)
         slot.map, slot.number = kept, number
         slot.lane, slot.partition = lane, partition
-        slot.next = slot.frontier = start
+        slot.next = slot.covered = slot.frontier = start
         slot.stored = start
         slot.end = slot.target = slot.reset_from = -1
         slot.log_end = -1
@@ -130,38 +131,56 @@ cdef class Ledger:
         `gap` is how many offsets before it the record settles along with itself."""
         cdef int64_t frontier = tg_load_i64(&slot.frontier)
         gap[0] = 0
-        if slot.next < 0:
-            slot.next = offset
-            tg_store_i64(&slot.frontier, offset)
-            return True
-        if frontier == slot.next:
+        if slot.next < 0 or frontier == slot.covered:
             if offset != frontier:
-                slot.next = offset
+                slot.next = slot.covered = offset
                 tg_store_i64(&slot.frontier, offset)
             return True
         if offset - frontier >= self.span:
             return False
-        gap[0] = <uint32_t>(offset - slot.next)
+        gap[0] = <uint32_t>(offset - slot.covered)
         return True
+
+    cdef void catch_up(self, tg_slot *slot) noexcept nogil:
+        """What was dropped behind the last record that was read is settled, once nothing is outstanding."""
+        if slot.covered != slot.next and tg_load_i64(&slot.frontier) == slot.covered:
+            slot.covered = slot.next
+            tg_store_i64(&slot.frontier, slot.next)
 
     cdef void sweep_end(self, tg_slot *slot) noexcept nogil:
         """Behind the last record only control records are left: with nothing outstanding, that is settled too."""
-        if slot.end > slot.next and (slot.next < 0 or tg_load_i64(&slot.frontier) == slot.next):
+        if slot.end > slot.next and (slot.next < 0 or tg_load_i64(&slot.frontier) == slot.covered):
+            slot.covered = slot.end
             tg_store_i64(&slot.next, slot.end)
             tg_store_i64(&slot.frontier, slot.end)
+
+    cdef void take_in(self, tg_slot *slot, int klass, int64_t offset) noexcept nogil:
+        """Counts a record as read: before it can be seen, or more would be seen to end than was read."""
+        self.lanes[slot.lane].polled[klass] += 1
+        slot.read += 1
+        slot.covered = offset + 1
+        tg_store_i64(&slot.next, offset + 1)
+
+    cdef void drop(self, tg_slot *slot, int klass, int disposition, int64_t offset) noexcept nogil:
+        """Counts a record as read and, at once, as sampled or expired: TG_SAMPLED or TG_EXPIRED."""
+        cdef tg_lane_counts *lane = self.lanes[slot.lane]
+        lane.polled[klass] += 1
+        tg_store_u64(&lane.dropped[klass][disposition - TG_SAMPLED], lane.dropped[klass][disposition - TG_SAMPLED] + 1)
+        tg_store_u64(&self.dropped[klass], self.dropped[klass] + 1)
+        tg_store_i64(&slot.next, offset + 1)
+        self.catch_up(slot)
 
     cdef void park(self, tg_slot *slot, int klass, int64_t offset) noexcept nogil:
         """Counts a record as read and as being parked: before the producer has it, because the event loop may settle
         it at once, and nothing may be seen to end that was not read."""
-        slot.read += 1
+        self.take_in(slot, klass, offset)
         tg_store_u64(&slot.parked, slot.parked + 1)
-        self.lanes[slot.lane].polled[klass] += 1
         tg_store_u64(&self.parked[klass], self.parked[klass] + 1)
-        tg_store_i64(&slot.next, offset + 1)
 
-    cdef void park_refused(self, tg_slot *slot, int klass, int64_t next) noexcept nogil:
-        """Takes `park` back, whole: the producer did not take the record, and the reader has it still. `next` is what
-        slot.next was."""
+    cdef void park_refused(self, tg_slot *slot, int klass, int64_t next, int64_t covered) noexcept nogil:
+        """Takes `park` back, whole: the producer did not take the record, and the reader has it still. `next` and
+        `covered` are what the slot had."""
+        slot.covered = covered
         tg_store_i64(&slot.next, next)
         tg_store_u64(&self.parked[klass], self.parked[klass] - 1)
         self.lanes[slot.lane].polled[klass] -= 1
@@ -172,6 +191,9 @@ cdef class Ledger:
         """A record that the producer gave back goes into a ring. It was counted as read, and stays so."""
         tg_store_u64(&slot.parked, slot.parked - 1)
         tg_store_u64(&self.parked[klass], self.parked[klass] - 1)
+
+    cdef uint32_t origin(self, const char *topic, size_t topic_len, int32_t partition) noexcept nogil:
+        return 0
 
     # --- event loop -------------------------------------------------------------------------------
 
@@ -274,6 +296,13 @@ cdef class Ledger:
         self.lane_count += 1
         return self.lane_count - 1
 
+    cdef uint64_t _ended(self, int lane, int klass, int disposition) noexcept nogil:
+        """Records of a lane that ended so, whichever thread said so."""
+        cdef uint64_t n = self.lanes[lane].ended[klass][disposition]
+        if disposition == TG_SAMPLED or disposition == TG_EXPIRED:
+            n += tg_load_u64(&self.lanes[lane].dropped[klass][disposition - TG_SAMPLED])
+        return n
+
     def counts(self) -> dict:
         """``{topic: {class: {"polled": n, disposition: n, …}}}`` for every lane."""
         cdef int lane, k, d
@@ -283,7 +312,7 @@ cdef class Ledger:
             for k in range(TG_CLASSES):
                 row = {"polled": tg_load_u64(&self.lanes[lane].polled[k])}
                 for d in range(TG_DISPOSITIONS):
-                    row[DISPOSITIONS[d].value] = self.lanes[lane].ended[k][d]
+                    row[DISPOSITIONS[d].value] = self._ended(lane, k, d)
                 classes[CLASS_LABELS[k]] = row
             books[self._lane_names[lane]] = classes
         return books
@@ -372,7 +401,7 @@ cdef class Ledger:
         for lane in range(self.lane_count):
             for k in range(TG_CLASSES):
                 for d in range(TG_DISPOSITIONS):
-                    total[k][d] += self.lanes[lane].ended[k][d]
+                    total[k][d] += self._ended(lane, k, d)
         return tuple([tuple([total[k][d] for d in range(TG_DISPOSITIONS)]) for k in range(TG_CLASSES)])
 
     def times(self) -> tuple:
@@ -395,10 +424,20 @@ cdef class Ledger:
             raise ValueError("offset before the position")
         if not self.skip_to(slot, offset, &gap):
             return None
-        tg_store_i64(&slot.next, offset + 1)
-        slot.read += 1
-        self.lanes[slot.lane].polled[klass] += 1
+        self.take_in(slot, klass, offset)
         return gap
+
+    def test_drop(self, uint32_t number, int64_t offset, int klass=0, int disposition=TG_SAMPLED) -> bool:
+        """Reads a record and drops it. False: the span is full."""
+        cdef tg_slot *slot = self.slots[number]
+        cdef uint32_t gap
+        if not self.skip_to(slot, offset, &gap):
+            return False
+        self.drop(slot, klass, disposition, offset)
+        return True
+
+    def test_catch_up(self, uint32_t number) -> None:
+        self.catch_up(self.slots[number])
 
     def test_park(self, uint32_t number, int64_t offset, int klass=0):
         """As `test_read`, but the producer gets the record."""
@@ -409,8 +448,8 @@ cdef class Ledger:
         self.park(slot, klass, offset)
         return gap
 
-    def test_park_refused(self, uint32_t number, int64_t next, int klass=0) -> None:
-        self.park_refused(self.slots[number], klass, next)
+    def test_park_refused(self, uint32_t number, int64_t next, int64_t covered, int klass=0) -> None:
+        self.park_refused(self.slots[number], klass, next, covered)
 
     def test_park_failed(self, uint32_t number, int klass=0) -> None:
         self.park_failed(self.slots[number], klass)
@@ -445,6 +484,7 @@ cdef class Ledger:
     def test_slot(self, uint32_t number) -> dict:
         """What stands in a slot."""
         cdef tg_slot *slot = self.slots[number]
-        return {"state": slot.state, "next": slot.next, "frontier": slot.frontier, "read": slot.read,
+        return {"state": slot.state, "next": slot.next, "covered": slot.covered, "frontier": slot.frontier,
+                "read": slot.read,
                 "parked": slot.parked, "popped": slot.popped, "settled": slot.settled, "marked": slot.marked,
                 "mapped": slot.map is not NULL}

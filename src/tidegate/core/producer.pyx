@@ -162,7 +162,7 @@ cdef class Producer(Reports):
         cdef tg_entry *entry
         cdef uint8_t *grown
         cdef size_t size, written
-        cdef int64_t next = slot.next
+        cdef int64_t next = slot.next, covered = slot.covered
         cdef int32_t err
         if tg_load_i32(&self.stalled):
             return FULL
@@ -191,7 +191,7 @@ cdef class Producer(Reports):
                            entry) == 0:
             return PARKED
         err = self.rk.last_error()
-        self.ledger.park_refused(slot, record.klass, next)
+        self.ledger.park_refused(slot, record.klass, next, covered)
         self.pool.undo_spsc(entry)
         if err == TG_RK_ERR_QUEUE_FULL:
             return FULL

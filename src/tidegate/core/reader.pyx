@@ -16,11 +16,13 @@ from posix.unistd cimport close, read, write
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_i64, tg_store_i32, tg_store_i64, tg_swap_i32
 from tidegate.core.csrc cimport TG_SCAN_GRAMMAR, TG_SCAN_STRUCTURE
 from tidegate.core.dispatcher cimport Dispatcher
+from tidegate.core.gate cimport Gate
 from tidegate.core.handle cimport Handle
 from tidegate.core.intake cimport Intake
-from tidegate.core.lanes cimport TG_HELD_RING, TG_HELD_SPAN, TG_ORDER_PAUSE, tg_lane
+from tidegate.core.lanes cimport TG_ORDER_PAUSE, TG_REPLAY, holds_itself, tg_lane
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
+from tidegate.core.producer cimport Producer
 from tidegate.core.rdkafka cimport rd_kafka_metadata_t
 from tidegate.core.ring cimport Rings
 from tidegate.core.rules cimport RuleTable
@@ -62,6 +64,10 @@ cdef class Reader:
             needs keys and headers kept.
         start: ``"earliest"`` or ``"latest"``, where a partition has no committed offset.
         find_ends: note every partition's end at its assignment.
+        gate: who decides what is parked or sampled; None: all is delivered.
+        producer: of the parking topic, which has to be among a subscription's; None: nothing is parked.
+        waits: classes whose topics can wait in Kafka, where a rule gave a whole topic to them; see `limit`.
+        ttl_seconds: bulk records older than that are dropped and counted as expired; 0: none is.
 
     Raises:
         ConfigError, BrokerError: as Handle.
@@ -70,6 +76,8 @@ cdef class Reader:
     cdef readonly Rings rings
     cdef readonly Ledger ledger
     cdef readonly Mailbox mailbox
+    cdef Producer _producer     # None: nothing is parked
+    cdef bint _parks
     cdef Intake intake
     cdef Handle _first          # one handle, or two (decision 4): critical and high topics apart from the others
     cdef Handle _second
@@ -89,12 +97,15 @@ cdef class Reader:
     cdef object _asking         # held while a question to the brokers is under way: the client must outlive it
 
     def __init__(self, subscriptions, RuleTable rules not None, Rings rings not None, Ledger ledger not None, *,
-                 str format="ndjson", str start="earliest", bint find_ends=False):
+                 str format="ndjson", str start="earliest", bint find_ends=False, Gate gate=None,
+                 Producer producer=None, waits=(), double ttl_seconds=0.0):
         self.rings, self.ledger = rings, ledger
         self.mailbox = Mailbox()
         envelope = format == "envelope"
         self.intake = Intake(rings, ledger, rules, self.mailbox, keep_key=envelope, keep_headers=envelope,
-                             level=TG_SCAN_STRUCTURE if format == "ndjson" else TG_SCAN_GRAMMAR)
+                             level=TG_SCAN_STRUCTURE if format == "ndjson" else TG_SCAN_GRAMMAR, gate=gate,
+                             producer=producer, waits=waits, ttl_seconds=ttl_seconds)
+        self._producer, self._parks = producer, producer is not None
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._notify_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._armed = 1
@@ -211,6 +222,8 @@ cdef class Reader:
         cdef int32_t order
         cdef bint held = False, pause
         cdef tg_lane *lane
+        if self._parks:
+            worked += self.intake.give_back(now_ns)
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
             if lane.queue is NULL:
@@ -223,13 +236,13 @@ cdef class Reader:
                 else:
                     self._first.pause(lane, pause, now_ns)
             if (lane.hold or order or lane.paused) and not self.intake.released(lane, now_ns):
-                held = held or lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN
+                held = held or holds_itself(lane)
                 self.intake.look(lane, now_ns)
                 continue
             if lane.head_ms >= 0:
                 tg_store_i64(&lane.head_ms, -1)
             worked += self.intake.read(lane, now_ns)
-            held = held or lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN
+            held = held or holds_itself(lane)
         if worked:
             tg_fence()  # what was published is visible before the flag is read: see arm()
         if held and worked == 0:
@@ -238,7 +251,7 @@ cdef class Reader:
             tg_fence()
             for i in range(self.intake.lane_count):
                 lane = self.intake.lanes[i]
-                if (lane.hold == TG_HELD_RING or lane.hold == TG_HELD_SPAN) and self.intake.released(lane, now_ns):
+                if holds_itself(lane) and self.intake.released(lane, now_ns):
                     worked += 1
         return worked
 
@@ -268,8 +281,10 @@ cdef class Reader:
         tg_fence()
 
     def watch(self, Dispatcher dispatcher not None) -> None:
-        """Lets the dispatcher wake the reader when it made room for a held lane."""
+        """Lets the dispatcher, and the producer, wake the reader when they made room for a held lane."""
         dispatcher._watch(self, &self._room_wanted, self._wake_fd)
+        if self._producer is not None:
+            self._producer._watch(self, &self._room_wanted, self._wake_fd)
 
     def stand(self) -> None:
         """Stops reading. The group is still served and settled offsets are still stored. See `stands`."""
@@ -405,3 +420,24 @@ cdef class Reader:
         """
         self.intake.order(lane, reason, pause)
         self._signal(self._wake_fd)
+
+    def limit(self, int klass, rate) -> None:
+        """How fast the topics may be read that a rule gave to a class and that can wait in Kafka: records/s over all of
+        them; None: as fast as they can.
+
+        Raises:
+            IndexError: there is no such class.
+        """
+        if klass >= TG_REPLAY:
+            raise IndexError(f"there is no class {klass}")
+        self.intake.limit(klass, rate)
+        self._signal(self._wake_fd)
+
+    def replay(self, double rate) -> None:
+        """How fast the parking topic may be read, in records/s. 0, as it begins: not at all."""
+        self.intake.limit(TG_REPLAY, rate)
+        self._signal(self._wake_fd)
+
+    def park_overflow(self, classes) -> None:
+        """Classes of which records are parked that find their ring full; of the others such a one holds its lane."""
+        self.intake.park_overflow(classes)

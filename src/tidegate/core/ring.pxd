@@ -19,6 +19,20 @@ cdef enum:
     TG_RECORD_BOM = 4            # starts with a byte order mark, to be left out of a body
     TG_RECORD_EMPTY = 8          # no value or only blanks: stands as `null`
     TG_RECORD_JUMBO = 16
+    TG_RECORD_EXTRA = 32         # a tg_extra stands behind the headers
+
+    TG_EXTRA_HAS_RANDOMNESS = 1
+    TG_EXTRA_HAS_THRESHOLD = 2
+    TG_EXTRA_REPLAYED = 4        # it was parked, and came back
+
+# What few records have.
+cdef struct tg_extra:
+    int64_t origin_offset
+    uint64_t randomness
+    uint64_t threshold
+    double factor
+    uint32_t origin              # Ledger.origin's number of where it was read first; 0: where it stands
+    uint32_t flags               # TG_EXTRA_*
 
 cdef struct tg_record:
     uint32_t size                # bytes to the next record in the chunk, header and padding included; 0: end mark

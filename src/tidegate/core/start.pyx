@@ -8,7 +8,8 @@ What is known of the group decides, in this order (docs/adr/0008-what-is-new-to-
 4. None, and the partition came into being, or the topic was made anew, while this process knew the topic: earliest.
 5. None, but the group has begun to read the topic: the partition was added while no member ran, or its offset was
    deleted or never written. Earliest, and a warning names it.
-6. None, and the group has not begun to read the topic: TIDEGATE_START decides.
+6. None, and the group has not begun to read the topic: TIDEGATE_START decides. The parking topic, which is the
+   group's own, begins at earliest.
 
 Rule 5 looks at the group's offsets in the other partitions. It can do so because every start is committed at once,
 before anything of the partition is settled. A fresh group's members begin together, and one may have committed before
@@ -138,7 +139,7 @@ cdef class Start(Questions):
                      b"added meanwhile, or deleted; starts at earliest %lld", part.topic, part.partition,
                      <long long>earliest)
             self.mailbox.put(NOTE_START, LEVEL_WARNING, earliest, words)
-        elif self.latest:
+        elif self.latest and not lane.parking:
             part.offset = self.ends.elems[at].offset if self.ends.elems[at].offset >= 0 else TG_RK_OFFSET_END
         else:
             part.offset = earliest
