@@ -36,6 +36,9 @@ def test_defaults() -> None:
     assert settings.budget.total == settings.memory_bytes
     assert settings.policies == (Policy(), Policy(defer=True), Policy(defer=True), Policy(defer=True))
     assert settings.ladder_max == "pause"
+    assert settings.parking_topic_name == "tidegate.tidegate.parked"
+    assert (settings.replay_headroom, settings.parking_max_seconds) == (0.2, 3600)
+    assert (settings.bulk_ttl_seconds, settings.sample_seed) == (None, 0)
 
 
 def test_what_pressure_may_do_is_the_operators() -> None:
@@ -267,6 +270,19 @@ def test_a_faulty_value_from_a_file_is_not_repeated(tmp_path: Path) -> None:
         ("BULK_ON_PRESSURE", "drop", "has 'drop', which is none of keep, defer and sample"),
         ("NORMAL_ON_PRESSURE", "defer,", "has '', which is none of keep, defer and sample"),
         ("LADDER_MAX", "high", "is not one of normal, defer, sample, hold, pause"),
+        ("PARKING_TOPIC", "^parked", "is not a topic's name"),
+        ("PARKING_TOPIC", "..", "is not a topic's name"),
+        ("PARKING_TOPIC", "p" * 250, "at most 249"),
+        ("PARKING_MAX_SECONDS", "0", "is too small: more than 0 s"),
+        ("PARKING_MAX_SECONDS", "inf", "is not a number"),
+        ("REPLAY_HEADROOM", "-0.1", "is too small: at least 0"),
+        ("REPLAY_HEADROOM", "1", "is too large: less than 1"),
+        ("REPLAY_HEADROOM", "nan", "is not a number"),
+        ("BULK_TTL_SECONDS", "0", "is too small: more than 0 s"),
+        ("BULK_TTL_SECONDS", "never", "is not a number"),
+        ("SAMPLE_SEED", "-1", "is too small: at least 0"),
+        ("SAMPLE_SEED", "18446744073709551616", "is too large: at most 18446744073709551615"),
+        ("SAMPLE_SEED", "0x10", "is not a whole number"),
     ],
 )
 def test_wrong_values_are_explained(name: str, value: str, words: str) -> None:
@@ -337,7 +353,61 @@ def test_only_a_run_needs_brokers_topics_and_a_target() -> None:
     ]
 
 
+def test_parking_is_configured() -> None:
+    settings = load(
+        {
+            "TIDEGATE_PARKING_TOPIC": "later",
+            "TIDEGATE_PARKING_MAX_SECONDS": "0.5",
+            "TIDEGATE_REPLAY_HEADROOM": "0",
+            "TIDEGATE_BULK_TTL_SECONDS": "90",
+            "TIDEGATE_SAMPLE_SEED": str((1 << 64) - 1),
+        }
+    )
+    assert settings.parking_topic_name == "later"
+    assert (settings.parking_max_seconds, settings.replay_headroom) == (0.5, 0)
+    assert (settings.bulk_ttl_seconds, settings.sample_seed) == (90, (1 << 64) - 1)
+
+
+@pytest.mark.parametrize("word", ["none", "None", "NONE"])
+def test_parking_can_be_switched_off(word: str) -> None:
+    settings = load({"TIDEGATE_PARKING_TOPIC": word, "TIDEGATE_TOPICS": "^.*", "TIDEGATE_GROUP_ID": "g" * 400})
+    assert settings.parking_topic_name is None
+
+
+def test_a_group_gives_its_parking_topic_a_name_that_kafka_allows() -> None:
+    odd = load({"TIDEGATE_GROUP_ID": "shop/eu west:1_ü.-Z9"})
+    assert odd.parking_topic_name == "tidegate.shop_eu_west_1__.-Z9.parked"
+    longest = "g" * (249 - len("tidegate..parked"))
+    assert len(load({"TIDEGATE_GROUP_ID": longest}).parking_topic_name or "") == 249
+    text = refused({"TIDEGATE_GROUP_ID": longest + "g"})
+    assert text.startswith("TIDEGATE_PARKING_TOPIC is tidegate.ggg")
+    assert "where it is not set, which has 250 characters; a topic's name has 249 at most" in text
+    assert "TIDEGATE_PARKING_TOPIC=none" in text
+    assert load({"TIDEGATE_GROUP_ID": longest + "g", "TIDEGATE_PARKING_TOPIC": "p" * 249}).parking_topic_name
+
+
 # ---- settings against each other ----
+
+
+@pytest.mark.parametrize(
+    ("topics", "parking", "words"),
+    [
+        ("a,later", "later", "TIDEGATE_PARKING_TOPIC is one of TIDEGATE_TOPICS: what is parked"),
+        ("a,^lat", "later", "TIDEGATE_PARKING_TOPIC is matched by ^lat in TIDEGATE_TOPICS: what is parked"),
+        ("^[[:alpha:]]+$", "later", "is matched by ^[[:alpha:]]+$ in"),
+        ("^.*", "", "is tidegate.tidegate.parked where it is not set, which is matched by ^.* in TIDEGATE_TOPICS"),
+        ("tidegate.tidegate.parked", "", "where it is not set, which is one of TIDEGATE_TOPICS"),
+    ],
+)
+def test_what_is_parked_is_not_read_as_new(topics: str, parking: str, words: str) -> None:
+    text = refused({"TIDEGATE_TOPICS": topics, "TIDEGATE_PARKING_TOPIC": parking})
+    assert words in text
+    assert text.endswith("Name another topic, or switch parking off: TIDEGATE_PARKING_TOPIC=none.")
+
+
+@pytest.mark.parametrize("topics", ["later.1,^later.+", "^lat$", "^Later", "^[[:digit:]]"])
+def test_a_source_that_only_resembles_the_parking_topic_is_right(topics: str) -> None:
+    assert load({"TIDEGATE_TOPICS": topics, "TIDEGATE_PARKING_TOPIC": "later"}).parking_topic_name == "later"
 
 
 def test_draining_ends_before_the_session() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
 from hypothesis import given
@@ -169,3 +170,18 @@ def test_what_librdkafka_would_refuse_as_an_expression(text: str) -> None:
 def test_what_is_not_a_broker(text: str) -> None:
     with pytest.raises(ValueError, match="host:port"):
         values.check_bootstrap(text)
+
+
+@given(st.text(min_size=1, max_size=200))
+def test_any_group_has_a_parking_topic_that_kafka_allows(group: str) -> None:
+    topic = values.parking_topic_of(group)
+    assert values.check_topic_name(topic) == topic
+    assert len(topic) == len(group) + len("tidegate..parked")
+
+
+@given(st.sampled_from(["^a", "^a.*z$", "^[[:alpha:]]+$", "^(a|b){2}$"]), st.from_regex(r"\A[abz0]{1,5}\Z"))
+def test_topics_are_matched_as_grep_does_it(expression: str, topic: str) -> None:
+    python = expression.replace("[[:alpha:]]", "[a-z]")
+    assert values.matches_topic(expression, topic) == (re.search(python, topic) is not None)
+    assert values.matches_topic(topic, topic)
+    assert not values.matches_topic(topic, topic + "x")

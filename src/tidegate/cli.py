@@ -214,6 +214,38 @@ def pressure_auto() -> None:
     raise typer.Exit(probes.pressure("auto"))
 
 
+_parked = typer.Typer(no_args_is_help=True, help="See and drop what waits in the parking topic.")
+_typer.add_typer(_parked, name="parked")
+_Limit = Annotated[int, typer.Option(min=0, help="Records to look into, at most; all that wait are counted.")]
+_LIMIT = 100_000
+
+
+@_parked.command("list")
+def parked_list(
+    limit: _Limit = _LIMIT,
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON instead of tables.")] = False,
+) -> None:
+    """Show what waits, by class and by the topic it came from. Takes nothing, and disturbs no sidecar."""
+    from tidegate import parked_cli
+
+    parked_cli.show(_read().settings, limit, as_json=json)
+
+
+@_parked.command("drop")
+def parked_drop(
+    limit: _Limit = _LIMIT,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete what waits now. It is lost: Kafka has it nowhere else. A sidecar counts it as lost by retention."""
+    from tidegate import parked_cli
+
+    parked_cli.drop(_read().settings, limit, ask=None if yes else _sure)
+
+
+def _sure(question: str) -> bool:
+    return typer.confirm(question, err=True)
+
+
 def _read(*, running: bool = False) -> Configuration:
     from tidegate.config import read
 

@@ -166,6 +166,50 @@ class Settings(BaseSettings):
         "Highest rung that is taken by itself. Below hold no topic is held early, and below pause none gives memory"
         " back; a full buffer stops its topic all the same.",
     )
+    parking_topic: str | None = _setting(
+        None,
+        "Pressure",
+        "",
+        "Topic that deferred records wait in, one for each group; none switches parking off. Left out:"
+        " `tidegate.<group>.parked`, where _ stands for what a group's name may have and a topic's may not.",
+        min_length=1,
+    )
+    parking_max_seconds: float = _setting(
+        3600,
+        "Pressure",
+        "s",
+        "Longest time that emptying the parking topic may be expected to take; beyond it, classes that may be sampled"
+        " are.",
+        gt=0,
+        le=31_536_000,
+        allow_inf_nan=False,
+    )
+    replay_headroom: float = _setting(
+        0.2,
+        "Pressure",
+        "",
+        "Share of what the target can do that is left free while parked records come back.",
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+    )
+    bulk_ttl_seconds: float | None = _setting(
+        None,
+        "Pressure",
+        "s",
+        "Age at which bulk events expire instead of being delivered late. Left out: never.",
+        gt=0,
+        le=31_536_000,
+        allow_inf_nan=False,
+    )
+    sample_seed: int = _setting(
+        0,
+        "Pressure",
+        "",
+        "Seed of which events are kept where a class is thinned out; the same in the whole fleet. Unsigned, 64 bits.",
+        ge=0,
+        le=(1 << 64) - 1,
+    )
 
     memory_bytes: Size = _setting(
         96 << 20,
@@ -261,6 +305,11 @@ class Settings(BaseSettings):
         Policy.parse(EventClass[field.field_name.split("_")[0].upper()], value)
         return value
 
+    @field_validator("parking_topic")
+    @classmethod
+    def _parking_topic(cls, value: str | None) -> str | None:
+        return None if value is None else values.check_topic_name(value)
+
     @field_validator("ops_address")
     @classmethod
     def _ops_address(cls, value: str) -> str:
@@ -286,6 +335,13 @@ class Settings(BaseSettings):
     def admin_listener(self) -> tuple[str, int] | None:
         """``admin_address`` as (host, port); None when it is off."""
         return values.parse_listener(self.admin_address)
+
+    @property
+    def parking_topic_name(self) -> str | None:
+        """The topic that records are parked in; None: parking is switched off."""
+        if self.parking_topic is None:
+            return values.parking_topic_of(self.group_id)
+        return None if self.parking_topic.lower() == "none" else self.parking_topic
 
     @property
     def policies(self) -> tuple[Policy, ...]:

@@ -145,7 +145,26 @@ def across(settings: Settings, kafka: Mapping[str, Value]) -> tuple[list[Problem
         )
         where = f"TIDEGATE_BATCH_MAX_BYTES={values.format_size(settings.batch_max_bytes)}"
         problems.append(Problem(where, what, "Lower it, or raise TIDEGATE_MEMORY_BYTES to six times as much."))
-    return problems, warnings + _contradictions(settings)
+    return problems + _parking(settings), warnings + _contradictions(settings)
+
+
+def _parking(settings: Settings) -> list[Problem]:
+    """A parking topic that cannot be one, or that is a source as well: its records would go round for ever."""
+    topic = settings.parking_topic_name
+    if topic is None:
+        return []
+    variable = f"{PREFIX}PARKING_TOPIC"
+    todo = f"Name another topic, or switch parking off: {variable}=none."
+    of_group = "" if settings.parking_topic is not None else f"is {shorten(topic)} where it is not set, which "
+    if len(topic) > values.TOPIC_NAME_MOST:
+        what = f"has {len(topic)} characters; a topic's name has {values.TOPIC_NAME_MOST} at most"
+        return [Problem(variable, of_group + what, todo)]
+    for entry in settings.topics:
+        if values.matches_topic(entry, topic):
+            how = "one of" if entry == topic else f"matched by {shorten(entry)} in"
+            what = f"{of_group}is {how} TIDEGATE_TOPICS: what is parked would be read as if it were new"
+            return [Problem(variable, what, todo)]
+    return []
 
 
 def _contradictions(settings: Settings) -> list[str]:
@@ -190,6 +209,10 @@ def _words(kind: str, context: Mapping[str, Any], message: str, unit: str) -> st
             return f"is too small: at least {_amount(context['ge'], unit)}{of_unit if unit != 'bytes' else ''}"
         case "less_than_equal":
             return f"is too large: at most {_amount(context['le'], unit)}{of_unit if unit != 'bytes' else ''}"
+        case "greater_than":
+            return f"is too small: more than {_amount(context['gt'], unit)}{of_unit}"
+        case "less_than":
+            return f"is too large: less than {_amount(context['lt'], unit)}{of_unit}"
         case "literal_error":
             return f"is not one of {context['expected'].replace(chr(39), '').replace(' or ', ', ')}"
         case "string_too_short":

@@ -182,7 +182,13 @@ class Sidecar:
             self.ledger,
             self.delivery.stats,
             memory_bytes=budget.shared,
-            settings=PressureSettings(settings.policies, AGE_BUDGET_SECONDS, Rung[settings.ladder_max.upper()]),
+            settings=PressureSettings(
+                settings.policies,
+                AGE_BUDGET_SECONDS,
+                Rung[settings.ladder_max.upper()],
+                settings.replay_headroom,
+                settings.parking_max_seconds,
+            ),
             log=log,
         )
         if any(policy.sample for policy in settings.policies):

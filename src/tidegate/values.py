@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import ctypes
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 _UNITS = {
@@ -15,7 +16,8 @@ _UNITS = {
 }  # fmt: skip
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)")
 _ENTRY = re.compile(r"(?:\\[^\n]|[^,\n])+")
-_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+TOPIC_NAME_MOST = 249  # characters, by Kafka's rule
+_TOPIC = re.compile(rf"[A-Za-z0-9._-]{{1,{TOPIC_NAME_MOST}}}")
 _BOOTSTRAP = re.compile(r"(?:[A-Za-z_]+://)?(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 _REG_EXTENDED = 1  # regex.h, the same in glibc, musl and macOS
 _REGEX_BYTES = 512  # for a regex_t: they need 64 at most
@@ -64,7 +66,7 @@ def check_topic(entry: str) -> str:
     """A topic's name, or ``^`` and a regular expression as librdkafka takes it."""
     if entry.startswith("^") and (why := _fault_of_expression(entry)) is not None:
         raise ValueError(f"holds a regular expression that is not right: {entry!r} ({why})")
-    if not entry.startswith("^") and (not _TOPIC.fullmatch(entry) or entry in (".", "..")):
+    if not entry.startswith("^") and not _is_topic(entry):
         raise ValueError(
             f"names a topic that Kafka does not allow: {entry!r} (letters, digits, '.', '_' and '-', at most 249;"
             " a regular expression begins with ^)"
@@ -72,17 +74,53 @@ def check_topic(entry: str) -> str:
     return entry
 
 
+def check_topic_name(name: str) -> str:
+    """A topic's name, as Kafka allows it."""
+    if not _is_topic(name):
+        raise ValueError("is not a topic's name: letters, digits, '.', '_' and '-', at most 249")
+    return name
+
+
+def _is_topic(name: str) -> bool:
+    return _TOPIC.fullmatch(name) is not None and name not in (".", "..")
+
+
+def parking_topic_of(group_id: str) -> str:
+    """Where a group parks unless it is told otherwise. Longer than a topic's name may be if the group's name is."""
+    return f"tidegate.{re.sub(r'[^A-Za-z0-9._-]', '_', group_id)}.parked"
+
+
+def matches_topic(entry: str, topic: str) -> bool:
+    """Whether a subscription's entry, a name or a right expression, takes a topic in, as librdkafka decides it."""
+    if not entry.startswith("^"):
+        return entry == topic
+    with _compiled(entry) as (code, regex):
+        return code == 0 and ctypes.CDLL(None).regexec(regex, topic.encode(), ctypes.c_size_t(0), None, 0) == 0
+
+
 def _fault_of_expression(text: str) -> str | None:
-    """What the C library says against a POSIX extended regular expression: librdkafka uses that one."""
-    libc = ctypes.CDLL(None)
-    libc.regerror.restype = ctypes.c_size_t
-    compiled, words = ctypes.create_string_buffer(_REGEX_BYTES), ctypes.create_string_buffer(200)
-    code = libc.regcomp(compiled, text.encode(), _REG_EXTENDED)
-    if code:
-        libc.regerror(code, compiled, words, ctypes.c_size_t(len(words)))
+    """What the C library says against a POSIX extended regular expression."""
+    with _compiled(text) as (code, regex):
+        if code == 0:
+            return None
+        libc = ctypes.CDLL(None)
+        libc.regerror.restype = ctypes.c_size_t
+        words = ctypes.create_string_buffer(200)
+        libc.regerror(code, regex, words, ctypes.c_size_t(len(words)))
         return words.value.decode(errors="replace")
-    libc.regfree(compiled)
-    return None
+
+
+@contextmanager
+def _compiled(text: str) -> Iterator[tuple[int, ctypes.Array[ctypes.c_char]]]:
+    """(0 or what is wrong, the C library's regex_t): librdkafka uses these."""
+    libc = ctypes.CDLL(None)
+    regex = ctypes.create_string_buffer(_REGEX_BYTES)
+    code: int = libc.regcomp(regex, text.encode(), _REG_EXTENDED)
+    try:
+        yield code, regex
+    finally:
+        if code == 0:
+            libc.regfree(regex)
 
 
 def check_bootstrap(text: str) -> str:

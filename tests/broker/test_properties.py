@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
 
 from tidegate import kafka_names
-from tidegate.broker.properties import check, consumer_properties
+from tidegate.broker.properties import check, consumer_properties, producer_properties, tool_properties
 from tidegate.config import Settings, load
+from tidegate.core.ledger import Ledger
+from tidegate.core.producer import Producer
 from tidegate.errors import ConfigError, KafkaClientError
 from tidegate.kafka_owned import OWNED
 
@@ -181,3 +184,55 @@ def test_secret_properties_are_known() -> None:
 
 def test_settings_built_directly_serve_as_well() -> None:
     starts(consumer_properties(Settings(kafka_bootstrap_servers="127.0.0.1:1"), lanes=2))
+
+
+CONSUMERS_ALONE = {
+    "TIDEGATE_KAFKA_SESSION_TIMEOUT_MS": "60000",
+    "TIDEGATE_KAFKA_FETCH_MAX_BYTES": "150000000",
+    "TIDEGATE_KAFKA_CHECK_CRCS": "false",
+    "TIDEGATE_KAFKA_MAX_IN_FLIGHT": "9",
+}
+SHARED = {
+    "TIDEGATE_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
+    "TIDEGATE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+    "TIDEGATE_KAFKA_SASL_USERNAME": "u",
+    "TIDEGATE_KAFKA_SASL_PASSWORD": "p",
+    "TIDEGATE_KAFKA_SOCKET_KEEPALIVE_ENABLE": "true",
+    "TIDEGATE_KAFKA_CLIENT_ID": "shop",
+}
+
+
+def test_a_producer_speaks_to_the_brokers_as_the_consumer_does() -> None:
+    found = producer_properties(load(BROKER | CONSUMERS_ALONE | SHARED))
+    assert found == {
+        "bootstrap.servers": "127.0.0.1:1",
+        "client.id": "shop",
+        "security.protocol": "sasl_ssl",
+        "sasl.mechanisms": "SCRAM-SHA-512",
+        "sasl.username": "u",
+        "sasl.password": "p",
+        "socket.keepalive.enable": "true",
+    }
+    Producer(found | {"log_level": "0"}, "parked", Ledger()).close(0)
+    assert producer_properties(load(BROKER)) == {"bootstrap.servers": "127.0.0.1:1", "client.id": "tidegate"}
+
+
+@pytest.mark.parametrize(
+    ("given", "of_topic", "largest"),
+    [(None, 0, None), (None, 1_114_124, "1114124"), ("2000000", 1_114_124, "2000000"), ("2000000", 0, "2000000"),
+     ("2000", 3000, "3000"), (None, (1 << 31) - 1, "1000000000")],
+)  # fmt: skip
+def test_a_producer_sends_what_the_topic_takes(given: str | None, of_topic: int, largest: str | None) -> None:
+    environ = {"TIDEGATE_KAFKA_MESSAGE_MAX_BYTES": given} if given else {}
+    found = producer_properties(load(BROKER | environ), of_topic)
+    assert found.get("message.max.bytes") == largest
+    Producer(found | {"log_level": "0"}, "parked", Ledger()).close(0)
+
+
+def test_tools_say_nothing_by_themselves(capfd: pytest.CaptureFixture[str]) -> None:
+    found = tool_properties(load(BROKER | CONSUMERS_ALONE | SHARED | {"TIDEGATE_KAFKA_DEBUG": "all"}))
+    assert found["sasl.password"] == "p"
+    assert "debug" not in found
+    assert not {"session.timeout.ms", "fetch.max.bytes", "check.crcs"} & found.keys()
+    AdminClient(dict[str, str | int | float | bool](found)).poll(0.2)
+    assert capfd.readouterr().err == ""

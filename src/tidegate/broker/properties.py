@@ -1,4 +1,4 @@
-"""The consumer's librdkafka properties: what was measured as right, what the budget gives, what the operator says."""
+"""librdkafka's properties, by client: what was measured as right, what the budget gives, what the operator says."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ _FETCH_MAX_BYTES = 8 << 20
 _MESSAGE_MAX_BYTES = 1_000_000  # librdkafka's default
 _RECEIVE_MESSAGE_MAX_BYTES = 100_000_000  # librdkafka's default
 _RESPONSE_OVERHEAD_BYTES = 512  # librdkafka asks for this much between a fetch and what it accepts to receive
+_MOST_MESSAGE_BYTES = 1_000_000_000  # of message.max.bytes in librdkafka
+# An idempotent producer may have five at most, and is refused with more.
+_NOT_THE_PRODUCERS = ("max.in.flight.requests.per.connection",)
 
 
 def consumer_properties(settings: Settings, lanes: int) -> dict[str, str]:
@@ -63,6 +66,45 @@ def consumer_properties(settings: Settings, lanes: int) -> dict[str, str]:
         properties["heartbeat.interval.ms"] = "1000"
     properties |= _fetch_limits(settings.budget.prefetch, given)
     return properties | given
+
+
+def producer_properties(settings: Settings, message_max_bytes: int = 0) -> dict[str, str]:
+    """Properties for `core.producer.Producer`, over its own defaults: where the brokers are and how they are spoken to.
+
+    Args:
+        settings: as for `consumer_properties`. What it passes through for consumers alone is left out.
+        message_max_bytes: the largest message that the topic takes, where that is known.
+
+    Returns:
+        Plain texts, secrets included: never log them.
+    """
+    properties = _connection(settings)
+    for name in _NOT_THE_PRODUCERS:
+        properties.pop(name, None)
+    if message_max_bytes:
+        largest = max(message_max_bytes, int(properties.get("message.max.bytes", 0)))
+        properties["message.max.bytes"] = str(min(largest, _MOST_MESSAGE_BYTES))
+    return properties
+
+
+def tool_properties(settings: Settings) -> dict[str, str]:
+    """Properties for confluent-kafka's clients that ask a question and end. Not shown: secrets are among them.
+
+    librdkafka would write to stderr by itself, and each of these clients says what it meets in an error of its own.
+    """
+    properties = _connection(settings) | {"log_level": "0"}
+    properties.pop("debug", None)
+    return properties
+
+
+def _connection(settings: Settings) -> dict[str, str]:
+    given = {name: value.get_secret_value() for name, value in settings.kafka.items()}
+    # Both kinds of client have them: addresses, TLS, SASL, sockets, and little else.
+    shared = {known.name for known in kafka_names.catalogue().values() if known.scope == "*"} if given else set()
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap_servers or "",
+        "client.id": "tidegate",
+    } | {name: value for name, value in given.items() if name in shared}
 
 
 def check(settings: Settings) -> None:
