@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tidegate.pressure.hold import TICK_SECONDS, Act, Decision, Holds, Lane
 from tidegate.pressure.ladder import Ladder, standing
 from tidegate.pressure.orders import Actuator, NoActuator, Orders, Pressure, Rung, Settings
+from tidegate.pressure.parking import Parking
 from tidegate.pressure.shed import Shed
 from tidegate.pressure.signals import Signals, View
 from tidegate.sensing import DeliveryFigures, Senses
@@ -84,6 +85,7 @@ class Control:
         self._view: View | None = None
         self._ordered: dict[int, tuple[str | None, bool]] = {}  # lane → reason, pause: as last ordered
         self._failed = False
+        self._parking = Parking()
         self.accounted_bytes = 0
         self.interval = QUIET_SECONDS  # until the next look
 
@@ -97,7 +99,17 @@ class Control:
     def pressure(self) -> Pressure:
         """How things stand, as of the last tick."""
         ladder = self._ladder
-        return Pressure(ladder.rung, ladder.forced, self._settings.highest, self._keep, dict(self._changes), self._view)
+        return Pressure(
+            ladder.rung,
+            ladder.forced,
+            self._settings.highest,
+            self._keep,
+            dict(self._changes),
+            self._view,
+            self._parking,
+            self._actuator.state(),
+            ladder.emptying_seconds,
+        )
 
     def force(self, rung: Rung | None) -> None:
         """The operator's word, from the next tick on; None: decide again.
@@ -105,7 +117,7 @@ class Control:
         Raises:
             ValueError: nothing can act on this rung.
         """
-        if rung is Rung.DEFER and not self._actuator.parking().available:
+        if rung is Rung.DEFER and not self._parking.available:
             raise ValueError("nothing can be deferred: there is no parking topic")
         if rung is Rung.SAMPLE and not self._actuator.samples:
             raise ValueError("nothing can be sampled: there is no gate")
@@ -126,7 +138,9 @@ class Control:
             self._view = view = self._signals.update(now, self._wall(), look.counts)
             lanes = look.levels.lanes
             held, paused = standing(lanes, self._holds)
-            orders = self._ladder.decide(now, view, self._actuator.parking(), held=held, paused=paused)
+            self._actuator.settle()
+            self._parking = self._actuator.parking(states)
+            orders = self._ladder.decide(now, view, self._parking, held=held, paused=paused)
             self._actuator.shed(orders.sheds)
             self._actuator.replay(orders.replay)
             self._keep = orders.keep

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tidegate.types import LaneState
 
 DOWN, FLOWING, HALTED = "down", "flowing", "halted"
+OWN = ("ring", "span", "parking")  # reasons of the reader itself
 OWN_TAU_SECONDS = 2.0
 _DELIVERED = list(Disposition).index(Disposition.DELIVERED)
 
@@ -81,12 +82,13 @@ class _LaneSense:
 
     def held(self, state: LaneState) -> bool:
         """Now, or at any time since the last look."""
-        return self._holds.update(state.holds) > 0 or state.reason != FLOWING
+        return self._holds.update(state.holds) > 0 or state.reason != FLOWING or state.throttled
 
     def own_share(self, seconds: float, state: LaneState) -> float:
         """Share of the last seconds in which the reader held it for its own safety."""
         # Of lanes that cannot wait nothing else is held for these reasons; of the others nobody asks.
-        total = state.ring_seconds + state.span_seconds + (state.seconds if state.reason in ("ring", "span") else 0.0)
+        total = state.ring_seconds + state.span_seconds + state.parking_seconds
+        total += state.seconds if state.reason in OWN else 0.0
         grown = self._own.update(total)
         if seconds > 0:
             self._own_share += weight(seconds, OWN_TAU_SECONDS) * (min(1.0, grown / seconds) - self._own_share)
@@ -149,6 +151,7 @@ class Senses:
             {
                 number: self._counts(state, sense.held(state))
                 for number, (state, sense) in enumerate(zip(states, self._lanes, strict=True))
+                if not state.parking  # what comes back is no demand
             },
             memory.share,
             delivered,
@@ -157,7 +160,7 @@ class Senses:
 
     def _lane(self, state: LaneState, own_share: float) -> Lane:
         return Lane(
-            klass=state.lane_klass,
+            klass=EventClass.BULK if state.parking else state.lane_klass,
             span=state.span,
             own_seconds=state.seconds if state.own else None,
             queued_bytes=state.queued_bytes,

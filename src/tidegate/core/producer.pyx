@@ -279,6 +279,11 @@ cdef class Producer(Reports):
         }
 
     @property
+    def fill(self) -> float:
+        """How full it is, in records or in bytes, 0 to 1."""
+        return self.pool.fill()
+
+    @property
     def usable(self) -> bool:
         """False: librdkafka's producer has failed for good (idempotence lost); a new one is needed."""
         return not self.failed

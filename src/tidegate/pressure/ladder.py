@@ -57,6 +57,11 @@ class Ladder:
         self.rung = Rung.NORMAL
         self.forced: Rung | None = None
 
+    @property
+    def emptying_seconds(self) -> float:
+        """How long the parked records will take to come back, as of the last look."""
+        return self._emptying.seconds
+
     def force(self, rung: Rung | None) -> None:
         """The operator's: this rung until told otherwise; None: decide again. May go over TIDEGATE_LADDER_MAX.
 

@@ -15,6 +15,7 @@ from tidegate.pressure.parking import HEADROOM, Parking
 from tidegate.pressure.policy import Policy
 from tidegate.pressure.shed import Shed
 from tidegate.pressure.signals import View
+from tidegate.types import EventClass, LaneState
 
 
 class Rung(IntEnum):
@@ -88,6 +89,31 @@ class Orders:
     change: Change | None
 
 
+@dataclass(frozen=True, slots=True)
+class ParkingState:
+    """Figures of parking, replay and sampling, for metrics.
+
+    Attributes:
+        topic: None: nothing is parked.
+        failures: records that Kafka did not take, by reason; each try counts.
+        returned: of these, those that were delivered instead.
+        repeated: tries beyond the first.
+        bytes: with the producer.
+        fill: how full it is, 0 to 1.
+        replay_rate: records/s that may come back now.
+        errors: predicted relative error of the counts of classes that are sampled.
+    """
+
+    topic: str | None = None
+    failures: Mapping[str, int] = field(default_factory=dict, hash=False)
+    returned: int = 0
+    repeated: int = 0
+    bytes: int = 0
+    fill: float = 0.0
+    replay_rate: float = 0.0
+    errors: Mapping[EventClass, float] = field(default_factory=dict, hash=False)
+
+
 class Actuator(Protocol):
     """Who carries out what is decided here, once a tick, on the event loop's thread: the gate and the producer.
 
@@ -99,7 +125,7 @@ class Actuator(Protocol):
 
     samples: bool
 
-    def parking(self) -> Parking:
+    def parking(self, lanes: Sequence[LaneState]) -> Parking:
         """The parking topic as it is now. Where it is not available, nothing will be ordered to be parked."""
         ...
 
@@ -111,13 +137,21 @@ class Actuator(Protocol):
         """How fast the parking topic may be read; 0: not at all."""
         ...
 
+    def settle(self) -> None:
+        """Looks after what is being parked."""
+        ...
+
+    def state(self) -> ParkingState:
+        """Figures for metrics."""
+        ...
+
 
 class NoActuator:
     """Without gate and producer: nothing can be parked or sampled, so the ladder has NORMAL, HOLD and PAUSE."""
 
     samples = False
 
-    def parking(self) -> Parking:
+    def parking(self, lanes: Sequence[LaneState]) -> Parking:
         """Not there."""
         return Parking()
 
@@ -126,6 +160,13 @@ class NoActuator:
 
     def replay(self, records_per_second: float) -> None:
         """Nothing is parked."""
+
+    def settle(self) -> None:
+        """Nothing is being parked."""
+
+    def state(self) -> ParkingState:
+        """Nothing."""
+        return ParkingState()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +179,8 @@ class Pressure:
         keep: the law's share by class, whether it acts or not.
         changes: how often each rung was come to, from below or from above.
         view: of the last look; None: there was none yet.
+        parking, state: of the parking topic.
+        emptying_seconds: how long its records will take to come back, at the usual load; inf: for ever.
     """
 
     rung: Rung
@@ -146,3 +189,6 @@ class Pressure:
     keep: tuple[float, ...]
     changes: Mapping[Rung, int]
     view: View | None
+    parking: Parking = Parking()
+    state: ParkingState = ParkingState()
+    emptying_seconds: float = 0.0
