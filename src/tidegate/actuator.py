@@ -9,6 +9,7 @@ Everything happens on the event loop's thread; the reader's thread sees it with 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -44,6 +45,7 @@ class CoreActuator:
 
     Args:
         producer: None: there is no parking topic.
+        ready: whether that topic is known to be there.
         sampled: classes that may be sampled.
         clock: seconds, monotonic.
     """
@@ -53,6 +55,7 @@ class CoreActuator:
         reader: Reader,
         gate: Gate,
         producer: Producer | None,
+        ready: Callable[[], bool] = lambda: True,
         *,
         sampled: Sequence[EventClass],
         log: Log,
@@ -60,7 +63,7 @@ class CoreActuator:
     ) -> None:
         self._reader = reader
         self._gate = gate
-        self._producer = producer
+        self._producer, self._ready = producer, ready
         self._log = log
         self._clock = clock
         self._types = {klass: TypeRates[tuple[int, int]](FLOORS[klass], clock()) for klass in sampled}
@@ -70,6 +73,7 @@ class CoreActuator:
         self._replay = 0.0
         self._failed_at = float("-inf")
         self._failing = False
+        self._closing = False
         self._failures: dict[str, int] = {}
         self._moments: dict[EventClass, tuple[float, float, float]] = {}  # class: since, records before, error
         self.samples = bool(sampled)
@@ -81,7 +85,8 @@ class CoreActuator:
         if self._producer is None:
             return Parking()
         waiting = sum(max(0, (lane.end or 0) - lane.position) for lane in lanes if lane.parking)
-        available = self._producer.usable and self._clock() - self._failed_at > FAILING_SECONDS
+        available = self._ready() and self._producer.usable
+        available = available and self._clock() - self._failed_at > FAILING_SECONDS
         if available and self._failing:
             self._failing = False
             self._log.info("parking is tried again", topic=self._producer.name)
@@ -129,10 +134,10 @@ class CoreActuator:
 
     def settle(self) -> None:
         """Settles what was parked, and says what was not. When the producer's descriptor is readable, and each tick."""
-        if self._producer is not None:
-            self.say(self._producer.drain())
+        if self._producer is not None and not self._closing:
+            self._say(self._producer.drain())
 
-    def say(self, failures: Sequence[ParkingFailure]) -> None:
+    def _say(self, failures: Sequence[ParkingFailure]) -> None:
         """A line for each reason for which records were not parked."""
         for failure in failures:
             self._failures[failure.code] = self._failures.get(failure.code, 0) + failure.records
@@ -148,6 +153,13 @@ class CoreActuator:
                 first=f"{failure.topic}/{failure.partition} offset {failure.offset}",
                 hint=failure.hint,
             )
+
+    async def close(self, seconds: float) -> None:
+        """Waits so long for what is on its way to the parking topic; the rest is Kafka's to bring again. When the reader
+        stands and nothing else is delivered, for the ledger has one writer only."""
+        if self._producer is not None and not self._closing:
+            self._closing = True
+            self._say(await asyncio.to_thread(self._producer.close, seconds))
 
     def state(self) -> ParkingState:
         """Figures for metrics."""

@@ -32,16 +32,19 @@ import structlog
 import uvloop
 
 from tidegate import allocator, probes
+from tidegate.actuator import CoreActuator
 from tidegate.broker.properties import consumer_properties
 from tidegate.broker.topics import count_lanes, crowded, nothing_there
 from tidegate.classification import rule_table
 from tidegate.control import Control
 from tidegate.core.dispatcher import Dispatcher
+from tidegate.core.gate import Gate
 from tidegate.core.ledger import Ledger
 from tidegate.core.process import name_thread, tune_allocator
 from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
 from tidegate.core.schedule import AGE_BUDGET_SECONDS
+from tidegate.deferral import Deferral
 from tidegate.delivery import Delivery
 from tidegate.errors import BrokerError, ConfigError
 from tidegate.notes import NoteLog
@@ -59,6 +62,7 @@ from tidegate.pressure.orders import Settings as PressureSettings
 from tidegate.sinks.base import SinkOptions, open_sink
 from tidegate.subscriptions import split
 from tidegate.summary import summary
+from tidegate.types import CLASSES, EventClass
 from tidegate.watchdog import stuck
 
 if TYPE_CHECKING:
@@ -73,6 +77,7 @@ WHOLE_ASSIGNMENT_SECONDS = 0.5  # without a change, and there is nothing more to
 EMPTY_ASSIGNMENT_SECONDS = 5.0
 NOTHING_THERE_SECONDS = 10.0  # without any assignment, and the broker is asked whether there are such topics
 STAND_LOOKS = 1000
+PARKING_SECONDS = 1.0  # at least, for what is on its way to the parking topic when everything else is over
 JOIN_SECONDS = 15.0  # beyond the reader's own deadline for leaving the group, and a question of two seconds
 
 
@@ -104,10 +109,16 @@ def _sink_headers(settings: Settings) -> dict[str, str]:
     return {"Authorization": settings.sink_authorization.get_secret_value()}
 
 
-def _subscriptions(settings: Settings, rules: RuleTable, lanes: int) -> list[tuple[dict[str, str], tuple[str, ...]]]:
-    """Properties and topics of each consumer handle, of which all together have so many lanes."""
+def _subscriptions(
+    settings: Settings, rules: RuleTable, lanes: int, parking: str | None
+) -> list[tuple[dict[str, str], tuple[str, ...]]]:
+    """Properties and topics of each consumer handle, of which all together have so many lanes. What is parked is read
+    with what is not urgent."""
     handles = []
-    for number, topics in enumerate(split(settings.topics, rules)):
+    parts = split(settings.topics, rules)
+    if parking is not None:
+        parts[-1] = (*parts[-1], parking)
+    for number, topics in enumerate(parts):
         properties = consumer_properties(settings, lanes=lanes)
         if number and "group.instance.id" in properties:
             properties["group.instance.id"] += f"-{number + 1}"  # every member of a group needs its own
@@ -154,9 +165,13 @@ class Sidecar:
         # Before the Kafka clients exist: an address in use ends the process here.
         ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
         admin_socket = self._admin_socket(settings)
-        self._lanes = count_lanes(settings.topics, consumer_properties(settings, lanes=1))
+        self.deferral = Deferral(settings, self.ledger)
+        producer = self.deferral.producer
+        self._lanes = count_lanes(settings.topics, consumer_properties(settings, lanes=1)) + (producer is not None)
         self._crowded = False
-        subscriptions = _subscriptions(settings, rules, self._lanes)
+        subscriptions = _subscriptions(settings, rules, self._lanes, self.deferral.topic)
+        sampled = [klass for klass, policy in zip(CLASSES, settings.policies, strict=True) if policy.sample]
+        gate = Gate(settings.sample_seed, sampled)
         self._topics = [topics for _, topics in subscriptions]
         self.reader = Reader(
             subscriptions,
@@ -166,6 +181,10 @@ class Sidecar:
             format=settings.format,
             start=settings.start,
             find_ends=until_end,
+            gate=gate,
+            producer=producer,
+            waits=[klass for klass in (EventClass.NORMAL, EventClass.BULK) if settings.policies[klass].defer],
+            ttl_seconds=settings.bulk_ttl_seconds or 0.0,
         )
         self.reader.watch(self.dispatcher)
         self.delivery = Delivery(
@@ -175,6 +194,9 @@ class Sidecar:
             inflight_bytes=budget.sending(settings.batch_max_bytes),
             limiter=_limiter(settings),
             log=log,
+        )
+        self.actuator = CoreActuator(
+            self.reader, gate, producer, lambda: self.deferral.ready, sampled=sampled, log=log
         )
         self.control = Control(
             self.reader,
@@ -190,9 +212,8 @@ class Sidecar:
                 settings.parking_max_seconds,
             ),
             log=log,
+            actuator=self.actuator,
         )
-        if any(policy.sample for policy in settings.policies):
-            log.warning("sampling is not there yet: what may be sampled and not deferred is kept")
         self.drain = Drain(self.dispatcher.states)
         self.ops: OpsServer | None = None
         if ops_socket is not None:
@@ -243,10 +264,13 @@ class Sidecar:
             self._on_signal(signal.SIGTERM)
         await self.sink.start()
         loop.add_reader(self.reader.notify_fd, self._on_notify)
+        if self.deferral.producer is not None:
+            loop.add_reader(self.deferral.producer.fileno(), self._on_parked)
         self.reader.start()
         log.info("started", topics=list(self._settings.topics), group=self._settings.group_id, sink=self.sink.name)
         delivering = asyncio.create_task(self.delivery.run(), name="delivery")
         controlling = asyncio.create_task(self.control.run(), name="control")
+        parking = asyncio.create_task(self.deferral.look_again(), name="parking")
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         draining = asyncio.create_task(self._drain_asked.wait(), name="drain")
         watching = asyncio.create_task(stuck(self.reader, self._topics), name="watchdog")
@@ -274,10 +298,11 @@ class Sidecar:
             log.info("stopped", drained=not self.drain.given_up)
             return 0
         finally:
-            for task in (controlling, stopping, draining, watching, ending):
+            for task in (controlling, parking, stopping, draining, watching, ending):
                 if task is not None:
                     task.cancel()
             loop.remove_reader(self.reader.notify_fd)
+            self._leave_parking(loop)
             # The loop is about to give the signals back to their defaults, while the process still has to end cleanly.
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             await self.sink.close()
@@ -303,11 +328,14 @@ class Sidecar:
         if failure is None and ending is not None and ending.done():
             failure = ending.exception()
         discarded = self._discarded()
+        begun = time.monotonic()
         if not delivering.done():
             await self.delivery.drain(self._settings.drain_seconds)
             with contextlib.suppress(asyncio.CancelledError):
                 await delivering
         self.dispatcher.discard_buffered()
+        self._leave_parking(asyncio.get_running_loop())
+        await self.actuator.close(max(PARKING_SECONDS, begun + self._settings.drain_seconds - time.monotonic()))
         self.drain.give_up(self._discarded() - discarded)
         if self.drain.given_up:
             log.warning("not everything was delivered; Kafka keeps the rest", records=self.drain.given_up)
@@ -359,9 +387,19 @@ class Sidecar:
                 hint="Create it, correct TIDEGATE_TOPICS, or run without --until-end to wait for it.",
             )
 
+    def _on_parked(self) -> None:
+        self.actuator.settle()
+        self.delivery.wake()  # where partitions are waited for: what was parked is settled
+
+    def _leave_parking(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.deferral.producer is not None:
+            loop.remove_reader(self.deferral.producer.fileno())
+
     def _on_notify(self) -> None:
         self.reader.arm()
         self._notes.write(self.reader.notes())
+        if self.deferral.producer is not None:
+            self._notes.write(self.deferral.producer.mailbox.drain())
         if not self._crowded and (found := crowded(self.reader.topic_count, self._lanes, self._settings.budget)):
             self._crowded = True
             log.warning("memory was not divided for so many topics; it may be exceeded", **found)

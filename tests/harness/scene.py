@@ -84,6 +84,7 @@ class Scene:
             "admin_address": "none",
             "log_format": "json",
             "drain_seconds": 2,
+            "parking_topic": "none",  # a topic more in each scene costs minutes; tests of deferral name one
             "type_fields": "json:/event_type",
             "critical": "purchase",
             "high": "cart",

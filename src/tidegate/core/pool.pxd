@@ -58,3 +58,4 @@ cdef class Pool:
     cdef void free_spsc(self, tg_entry *entry) noexcept nogil
     cdef void give_back_spsc(self, tg_entry *entry) noexcept nogil
     cdef bint publish(self) noexcept nogil
+    cdef double fill(self) noexcept nogil

@@ -1,0 +1,83 @@
+"""Deferral at the start and at the end: the parking topic, its producer, and what becomes of it where nobody answers.
+
+The topic is found or made before the group is joined: a topic that came later would be read only after the client's
+next look at the metadata. Where no broker answers, the sidecar starts all the same, as it does without parking; the
+topic is asked for again until it is there, and nothing is parked before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from tidegate.broker.admin import NoAnswerError
+from tidegate.broker.parking import DEFAULT_MESSAGE_BYTES, ParkingTopic, ensure
+from tidegate.broker.properties import producer_properties
+from tidegate.errors import TidegateError
+
+if TYPE_CHECKING:
+    from tidegate.config import Settings
+    from tidegate.core.ledger import Ledger
+    from tidegate.core.producer import Producer
+
+log = structlog.get_logger("tidegate.parking")
+
+AGAIN_SECONDS = 10.0
+_SHARE = 16  # of the budget, for what is with the producer: one part in so many
+_RECORD_BYTES = 400  # about what a record takes there
+
+
+class Deferral:
+    """The parking topic of this process.
+
+    Attributes:
+        producer: None: nothing is ever parked.
+        ready: the topic is known to be there and fit.
+
+    Raises:
+        ConfigError: the topic cannot be made, or would lose what is parked.
+    """
+
+    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+        self._settings = settings
+        self.producer: Producer | None = None
+        self.ready = False
+        self.topic = settings.parking_topic_name if any(one.defer for one in settings.policies) else None
+        if self.topic is None:
+            return
+        from tidegate.core.producer import Producer
+
+        known = self._look()
+        largest = known.max_message_bytes if known is not None else DEFAULT_MESSAGE_BYTES
+        room = max(2 << 20, settings.memory_bytes // _SHARE)
+        properties = producer_properties(settings, largest)
+        self.producer = Producer(properties, self.topic, ledger, records=room // _RECORD_BYTES, bytes=room)
+
+    def _look(self) -> ParkingTopic | None:
+        """The topic, made where it was missing; None: no broker answers."""
+        try:
+            found = ensure(self._settings)
+        except NoAnswerError as error:
+            log.warning("no broker answers for the parking topic; nothing is parked before", topic=self.topic,
+                        reason=str(error))  # fmt: skip
+            return None
+        assert found is not None
+        for warning in found.warnings:
+            log.warning(warning)
+        if found.created:
+            log.info("the parking topic was made", topic=found.name, partitions=found.partitions,
+                     retention_seconds=found.retention_seconds)  # fmt: skip
+        self.ready = True
+        return found
+
+    async def look_again(self) -> None:
+        """Until the topic is there: for a start without a broker. A topic that is not fit stays unused."""
+        while self.topic is not None and not self.ready:
+            await asyncio.sleep(AGAIN_SECONDS)
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, self._look)
+            except TidegateError as error:
+                log.error("nothing can be parked", reason=error.message, hint=error.hint)
+                return
