@@ -1,12 +1,14 @@
 # Dispatcher: records out of the rings into batches.
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from tidegate.core.batch cimport Batch
+from tidegate.core.csrc cimport tg_decimal_memo
 from tidegate.core.delays cimport Delays
-from tidegate.core.ledger cimport Ledger
-from tidegate.core.ring cimport TG_CLASSES, Rings, tg_record
+from tidegate.core.encode cimport tg_identity
+from tidegate.core.ledger cimport Ledger, tg_slot
+from tidegate.core.ring cimport TG_CLASSES, Rings, tg_extra, tg_record
 from tidegate.core.schedule cimport Schedule
 
 cdef class Dispatcher:
@@ -26,10 +28,13 @@ cdef class Dispatcher:
     cdef int64_t in_flight[TG_CLASSES]
     cdef set _out                             # batches that are neither settled nor discarded
     cdef int64_t _test_now_ns                 # where a test stopped the clock; 0: it runs
+    cdef tg_decimal_memo _weights
 
     cdef int64_t _now(self) noexcept nogil
     cdef int64_t _given(self, int klass) noexcept nogil
     cdef tg_record *_head(self, int klass) noexcept nogil
     cdef int _ready(self, int classes, int64_t now_ns, int64_t *waited_ns) noexcept nogil
+    cdef void _identify(self, const tg_record *record, const tg_extra *extra, tg_slot *slot,
+                        tg_identity *out) noexcept nogil
     cdef Batch _build(self, int klass, int64_t now_ns)
     cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept

@@ -20,8 +20,10 @@
 #
 # frontier == next means that nothing is outstanding; only then may the reader move both (gaps, ends of partition).
 
+from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from tidegate.core.origins cimport Origins
 from tidegate.core.ring cimport TG_CLASSES
 
 cdef enum:
@@ -90,6 +92,7 @@ cdef class Ledger:
     cdef uint32_t _free_len
     cdef tg_lane_counts **lanes
     cdef readonly int lane_count
+    cdef Origins origins                 # where parked records stood
     cdef readonly uint32_t span          # offsets that one slot may hold unsettled; a power of two
     cdef list _lane_names
     cdef list _lane_bytes
@@ -103,6 +106,7 @@ cdef class Ledger:
     cdef uint64_t _opened                # slots ever opened
 
     # reader
+    cdef uint32_t origin(self, const char *topic, size_t topic_len, int32_t partition) noexcept nogil
     cdef tg_slot *open(self, int lane, int partition, int64_t start) noexcept nogil
     cdef bint skip_to(self, tg_slot *slot, int64_t offset, uint32_t *gap) noexcept nogil
     cdef void sweep_end(self, tg_slot *slot) noexcept nogil
