@@ -15,6 +15,7 @@ import pytest
 from benchmarks.e2e.events import events
 
 from tidegate.core.dispatcher import Dispatcher
+from tidegate.core.extra import Extra
 from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
 
@@ -24,11 +25,19 @@ RECORDS, ROUNDS = 10_000, 60
 Benchmark = Callable[..., Any]
 
 
-def measure(benchmark: Benchmark, format: str, **extra: Any) -> None:  # noqa: A002
-    """Shop events of about 266 bytes, one behind the other in one partition; `extra` is pushed with each."""
+#: Of the n-th record: the one behind the other at their origin; sampled at one of three rates in turn.
+EXTRAS: dict[str, Callable[[int, int], Extra]] = {
+    "replayed": lambda origin, n: Extra(origin, n, replayed=True),
+    "sampled": lambda _, n: Extra(randomness=2**56 - 1 - n, threshold=(2**54, 2**55, 3 * 2**54)[n % 3]),
+}
+
+
+def measure(benchmark: Benchmark, format: str, extra: Callable[[int, int], Extra] | None = None) -> None:  # noqa: A002
+    """Shop events of about 266 bytes, one behind the other in one partition, with an extra where there is one."""
     ledger, rings = Ledger(), Rings(16 << 20)
     ledger.add_lane("shop.events")
     slot = ledger.test_open(0, 0, 0)
+    origin = ledger.test_origin(b"shop.events", 7)
     dispatcher = Dispatcher(rings, ledger, format, 500, 1 << 20, 0.0)
     values = [value for _, value in events(RECORDS)]
     taken: list[float] = []
@@ -38,7 +47,8 @@ def measure(benchmark: Benchmark, format: str, **extra: Any) -> None:  # noqa: A
         nonlocal following
         for value in values:
             ledger.test_read(slot, following, BULK)
-            assert rings.push(BULK, value, slot=slot, offset=following, key=b"key", publish=False, **extra)
+            more = extra(origin, following) if extra else None
+            assert rings.push(BULK, value, slot=slot, offset=following, key=b"key", publish=False, extra=more)
             following += 1
         rings.show()
 
@@ -57,3 +67,10 @@ def measure(benchmark: Benchmark, format: str, **extra: Any) -> None:  # noqa: A
 @pytest.mark.parametrize("format", ["ndjson", "json", "envelope"])
 def test_plain_records(benchmark: Benchmark, format: str) -> None:  # noqa: A002
     measure(benchmark, format)
+
+
+@pytest.mark.parametrize(
+    ("format", "what"), [("ndjson", "replayed"), ("envelope", "replayed"), ("envelope", "sampled")]
+)
+def test_records_with_an_extra(benchmark: Benchmark, format: str, what: str) -> None:  # noqa: A002
+    measure(benchmark, format, EXTRAS[what])

@@ -1,14 +1,13 @@
 # Dispatcher: records out of the rings into batches.
 
 from libc.stddef cimport size_t
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from tidegate.core.batch cimport Batch
 from tidegate.core.csrc cimport tg_decimal_memo
 from tidegate.core.delays cimport Delays
-from tidegate.core.encode cimport tg_identity
-from tidegate.core.ledger cimport Ledger, tg_slot
-from tidegate.core.ring cimport TG_CLASSES, Rings, tg_extra, tg_record
+from tidegate.core.ledger cimport Ledger
+from tidegate.core.ring cimport TG_CLASSES, Rings, tg_record
 from tidegate.core.schedule cimport Schedule
 
 cdef class Dispatcher:
@@ -34,7 +33,5 @@ cdef class Dispatcher:
     cdef int64_t _given(self, int klass) noexcept nogil
     cdef tg_record *_head(self, int klass) noexcept nogil
     cdef int _ready(self, int classes, int64_t now_ns, int64_t *waited_ns) noexcept nogil
-    cdef void _identify(self, const tg_record *record, const tg_extra *extra, tg_slot *slot,
-                        tg_identity *out) noexcept nogil
     cdef Batch _build(self, int klass, int64_t now_ns)
     cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept

@@ -12,6 +12,7 @@ from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_u64, tg_swap_i32
+from tidegate.core.csrc cimport tg_sample
 from tidegate.core.encode cimport (
     TG_FORMAT_ENVELOPE,
     TG_FORMAT_JSON,
@@ -21,10 +22,18 @@ from tidegate.core.encode cimport (
     envelope_write,
     plain_bound,
     plain_write,
+    tg_identity,
     weight_of,
 )
-from tidegate.core.ledger cimport TG_DELIVERED, TG_DISCARDED, TG_DISPOSITIONS, TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_slot
-from tidegate.core.csrc cimport tg_sample
+from tidegate.core.ledger cimport (
+    TG_DELIVERED,
+    TG_DISCARDED,
+    TG_DISPOSITIONS,
+    TG_SLOT_LIVE,
+    TG_SLOT_ORPHAN,
+    tg_lane_counts,
+    tg_slot,
+)
 from tidegate.core.origins cimport tg_place
 from tidegate.core.ring cimport (
     TG_EXTRA_REPLAYED,
@@ -34,6 +43,7 @@ from tidegate.core.ring cimport (
     record_bytes,
     record_len,
     tg_cursor,
+    tg_extra,
 )
 from tidegate.core.schedule cimport NANOS, Schedule
 
@@ -86,6 +96,20 @@ cdef inline void fetch_ahead(const tg_record *record) noexcept nogil:
 cdef inline bint deliverable(tg_slot *slot) noexcept nogil:
     cdef int32_t state = tg_load_i32(&slot.state)
     return state == TG_SLOT_LIVE or state == TG_SLOT_ORPHAN
+
+
+cdef inline void identify(Ledger ledger, const tg_record *record, const tg_extra *extra, tg_slot *slot,
+                          tg_identity *out) noexcept nogil:
+    """What the app knows a record by; `extra` NULL or without an origin: where it stands."""
+    cdef const tg_place *place
+    cdef tg_lane_counts *lane
+    if extra is not NULL and extra.origin:
+        place = ledger.origins.place(extra.origin)
+        out.topic, out.topic_len, out.partition = place.topic, place.topic_len, place.partition
+        out.offset = extra.origin_offset
+    else:
+        lane = ledger.lanes[slot.lane]
+        out.topic, out.topic_len, out.partition, out.offset = lane.topic, lane.topic_len, slot.partition, record.offset
 
 
 cdef class Dispatcher:
@@ -193,19 +217,6 @@ cdef class Dispatcher:
                 wake_fd(self._reader_fd)
         return batch
 
-    cdef void _identify(self, const tg_record *record, const tg_extra *extra, tg_slot *slot,
-                        tg_identity *out) noexcept nogil:
-        """What the app knows a record by; `extra` NULL or without an origin: where it stands."""
-        cdef const tg_place *place
-        if extra is not NULL and extra.origin:
-            place = self.ledger.origins.place(extra.origin)
-            out.topic, out.topic_len, out.partition = place.topic, place.topic_len, place.partition
-            out.offset = extra.origin_offset
-        else:
-            out.topic = self.ledger.lanes[slot.lane].topic
-            out.topic_len = self.ledger.lanes[slot.lane].topic_len
-            out.partition, out.offset = slot.partition, record.offset
-
     cdef Batch _build(self, int klass, int64_t now_ns):
         """A batch of the class's oldest records. The head is known to be there and live."""
         cdef Batch batch = Batch.__new__(Batch)
@@ -265,7 +276,7 @@ cdef class Dispatcher:
                         break
                 named = n == 0 or where != last_where or offset <= last_offset
                 if named or envelope:
-                    self._identify(record, more, slot, &id)
+                    identify(self.ledger, record, more, slot, &id)
                 if envelope:
                     one = envelope_bound(record, id.topic_len)
                     estimate = record_len(record) + id.topic_len + 128
@@ -324,7 +335,7 @@ cdef class Dispatcher:
                     batch.ages_ms[batch.records - 1] = -1 if record.timestamp_ms < 0 else (
                         <int32_t>min(max(now_ms - record.timestamp_ms, 0), MAX_AGE_MS))
                 if format == TG_FORMAT_ENVELOPE:
-                    self._identify(record, more, slot, &id)
+                    identify(self.ledger, record, more, slot, &id)
                     out = envelope_write(record, &id, more, klass, &self._weights, out)
                     out[0] = b"\n"
                     out += 1
