@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 from tidegate.core.dispatcher import Dispatcher
+from tidegate.core.extra import Extra
 from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
 from tidegate.core.scan import HAS_BOM, HAS_NEWLINE, Scanner
@@ -68,6 +69,7 @@ class Flow:
         headers: Headers = (),
         timestamp_ms: int = -1,
         waited: float = 0.0,
+        extra: Extra | None = None,
     ) -> int | None:
         """Reads one record, ``step`` offsets behind the last one; its offset, or None where the ring is full."""
         number = self.slot(topic, partition)
@@ -90,6 +92,7 @@ class Flow:
             headers=header_block(headers),
             timestamp_ms=timestamp_ms,
             read_ns=time.monotonic_ns() - int(waited * 1e9),
+            extra=extra,
         ):
             return None
         self._next[number] = offset + 1

@@ -2,7 +2,6 @@
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
 
 from tidegate.core.csrc cimport (
     TG_SCAN_EMPTY,
@@ -23,9 +22,9 @@ from tidegate.core.ring cimport (
     TG_EXTRA_HAS_THRESHOLD,
     TG_RECORD_BOM,
     TG_RECORD_EMPTY,
-    TG_RECORD_EXTRA,
     TG_RECORD_INVALID,
     TG_RECORD_NEWLINE,
+    put_extra,
     tg_extra,
     tg_record,
 )
@@ -76,9 +75,9 @@ cdef inline uint32_t scan_flags(const tg_verdict *verdict) noexcept nogil:
         flags |= TG_RECORD_INVALID
     return flags
 
-cdef inline void write_extra(tg_record *record, uint8_t *to, const tg_sample *sample, uint32_t origin,
-                             int64_t origin_offset, uint32_t flags) noexcept nogil:
-    """Puts a record's extra behind its headers, where room was reserved for it."""
+cdef inline void write_extra(tg_record *record, const tg_sample *sample, uint32_t origin, int64_t origin_offset,
+                             uint32_t flags) noexcept nogil:
+    """Puts a record's extra behind its headers; its lengths are set, and room was reserved."""
     cdef tg_extra extra
     extra.origin, extra.origin_offset, extra.factor = origin, origin_offset, sample.factor
     extra.randomness, extra.threshold, extra.flags = sample.randomness, sample.threshold, flags
@@ -86,5 +85,4 @@ cdef inline void write_extra(tg_record *record, uint8_t *to, const tg_sample *sa
         extra.flags |= TG_EXTRA_HAS_RANDOMNESS
     if sample.has_threshold:
         extra.flags |= TG_EXTRA_HAS_THRESHOLD
-    record.flags |= TG_RECORD_EXTRA
-    memcpy(to, &extra, sizeof(tg_extra))
+    put_extra(record, &extra)

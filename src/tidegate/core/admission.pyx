@@ -251,9 +251,8 @@ cdef class Admission(Headers):
             to += key_len
         if block:
             memcpy(to, parked.headers, block)
-            to += block
         if has_extra:
-            write_extra(record, to, sample, origin, parked.offset, TG_EXTRA_REPLAYED if replayed else 0)
+            write_extra(record, sample, origin, parked.offset, TG_EXTRA_REPLAYED if replayed else 0)
         return record
 
     # --- event loop -------------------------------------------------------------------------------

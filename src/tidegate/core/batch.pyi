@@ -26,6 +26,12 @@ class Batch:
     def taken_ns(self) -> int:
         """Monotonic time at which it left the ring."""
     @property
+    def weight(self) -> float:
+        """How many events each record stands for; 1.0 in an envelope, where each says its own."""
+    @property
+    def replayed(self) -> bool:
+        """Its records were parked: their ids are those of where they stood before."""
+    @property
     def content_type(self) -> str: ...
     @property
     def offsets(self) -> str:
@@ -38,7 +44,8 @@ class Batch:
     def headers(self) -> dict[str, str]:
         """The HTTP headers of the batch; the same object each time."""
     def ids(self) -> list[tuple[str, int, int]]:
-        """``(topic, partition, offset)`` of each record in the order of the body, until the batch is settled."""
+        """``(topic, partition, offset)`` of each record in the order of the body, until the batch is settled. Of what
+        was parked, where it stood before."""
     def test_runs(self) -> list[tuple[int, int, int, int]]:
-        """``(slot, first offset, records, missing before it)`` of each run."""
+        """``(slot, first offset, records, missing before it)`` of each run that settling acknowledges."""
     def __len__(self) -> int: ...

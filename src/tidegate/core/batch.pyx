@@ -1,15 +1,17 @@
 """Batch: records of one class on their way to a sink, with the offsets that they settle.
 
 A batch owns its bytes; it does not change after it was built, so that each retry sends the same body under the same
-idempotency key.
+idempotency key. What was parked is acknowledged in the parking topic, and told to the app under the ids that it had where
+it stood before: there are two lists of runs then.
 """
 
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy
 
-from tidegate.core.csrc cimport tg_xxh64
+from tidegate.core.csrc cimport TG_DECIMAL_BYTES, tg_decimal_print, tg_xxh64
 from tidegate.core.encode cimport TG_FORMAT_ENVELOPE, TG_FORMAT_JSON, TG_FORMAT_NDJSON, TG_FORMAT_OPAQUE, put_int
-from tidegate.core.ledger cimport tg_lane_counts
+from tidegate.core.ledger cimport tg_lane_counts, tg_slot
+from tidegate.core.origins cimport tg_place
 
 from tidegate.types import CLASS_LABELS
 
@@ -33,6 +35,25 @@ cdef inline char *put_number(char *out, int64_t n) noexcept nogil:
     return <char *>put_int(<uint8_t *>out, n)
 
 
+cdef inline bint begins_anew(const tg_run *before, const tg_run *run) noexcept nogil:
+    """Whether the header names the place again: it is another, or the offsets go back."""
+    return (run.origin != before.origin or (run.origin == 0 and run.slot != before.slot)
+            or run.first <= before.first + before.count - 1)
+
+
+cdef bint make_room(tg_run **runs, uint32_t count, uint32_t *room) noexcept nogil:
+    """For one more. False: no memory, and nothing has changed."""
+    cdef tg_run *grown
+    if count < room[0]:
+        return True
+    grown = <tg_run *>realloc(runs[0], (2 * room[0] + 16) * sizeof(tg_run))
+    if grown is NULL:
+        return False
+    runs[0] = grown
+    room[0] = 2 * room[0] + 16
+    return True
+
+
 cdef class Batch:
     """What a sink gets: `body`, `headers` and counts. Made by the dispatcher only."""
 
@@ -41,32 +62,68 @@ cdef class Batch:
 
     def __dealloc__(self):
         free(self.runs)
+        free(self.id_runs)
         free(self.ages_ms)
 
     def __len__(self):
         return self.records
 
-    cdef bint add(self, uint32_t slot, int64_t offset, uint32_t gap) noexcept nogil:
-        """Appends one record's offset. False: no memory."""
+    cdef bint add(self, uint32_t slot, int64_t offset, uint32_t gap, uint32_t origin,
+                  int64_t origin_offset) noexcept nogil:
+        """Appends one record: its offset, and where it stood before where `origin` is not 0. False: no memory, and
+        nothing was added."""
         cdef tg_run *run
-        cdef tg_run *grown
+        if not make_room(&self.runs, self.run_count, &self.run_room):
+            return False
+        if (origin or self.id_runs is not NULL) and not self._add_id(slot, origin_offset if origin else offset, origin):
+            return False
         if self.run_count:
             run = &self.runs[self.run_count - 1]
             if run.slot == slot and gap == 0 and run.first + run.count == offset:
                 run.count += 1
                 self.records += 1
                 return True
-        if self.run_count == self.run_room:
-            grown = <tg_run *>realloc(self.runs, (2 * self.run_room + 16) * sizeof(tg_run))
-            if grown is NULL:
-                return False
-            self.runs = grown
-            self.run_room = 2 * self.run_room + 16
         run = &self.runs[self.run_count]
-        run.slot, run.count, run.gap, run.first = slot, 1, gap, offset
+        run.slot, run.count, run.gap, run.origin, run.first = slot, 1, gap, 0, offset
         self.run_count += 1
         self.records += 1
         return True
+
+    cdef bint _add_id(self, uint32_t slot, int64_t offset, uint32_t origin) noexcept nogil:
+        """Appends what the app knows a record by. The first that has an origin brings those before it along."""
+        cdef tg_run *run
+        if self.id_runs is NULL:
+            self.id_runs = <tg_run *>malloc((self.run_count + 16) * sizeof(tg_run))
+            if self.id_runs is NULL:
+                return False
+            self.id_run_room = self.run_count + 16
+            memcpy(self.id_runs, self.runs, self.run_count * sizeof(tg_run))
+            self.id_run_count = self.run_count
+        if self.id_run_count:
+            run = &self.id_runs[self.id_run_count - 1]
+            if run.origin == origin and (origin or run.slot == slot) and run.first + run.count == offset:
+                run.count += 1
+                return True
+        if not make_room(&self.id_runs, self.id_run_count, &self.id_run_room):
+            return False
+        run = &self.id_runs[self.id_run_count]
+        run.slot, run.count, run.gap, run.origin, run.first = slot, 1, 0, origin, offset
+        self.id_run_count += 1
+        return True
+
+    cdef void _where(self, const tg_run *run, tg_identity *out) noexcept nogil:
+        """Of the first record of a run, for the app."""
+        cdef const tg_place *place
+        cdef tg_slot *slot
+        cdef tg_lane_counts *lane
+        out.offset = run.first
+        if run.origin:
+            place = self.ledger.origins.place(run.origin)
+            out.topic, out.topic_len, out.partition = place.topic, place.topic_len, place.partition
+        else:
+            slot = self.ledger.slots[run.slot]
+            lane = self.ledger.lanes[slot.lane]
+            out.topic, out.topic_len, out.partition = lane.topic, lane.topic_len, slot.partition
 
     @property
     def content_type(self) -> str:
@@ -76,32 +133,32 @@ cdef class Batch:
         """The text of `offsets`. Native, because a batch of scattered records has a run for each."""
         cdef bytes text
         cdef size_t room = 64
-        cdef uint32_t i
+        cdef uint32_t i, count = self.id_run_count if self.id_runs is not NULL else self.run_count
+        cdef tg_run *runs = self.id_runs if self.id_runs is not NULL else self.runs
         cdef tg_run *run
-        cdef tg_lane_counts *lane
+        cdef tg_identity at
         cdef int64_t last = 0
         cdef char *start
         cdef char *out
-        for i in range(self.run_count):
+        for i in range(count):
             room += 64  # two numbers of at most 20 digits, and marks
-            if i == 0 or self.runs[i].slot != self.runs[i - 1].slot:
-                room += self.ledger.lanes[self.ledger.slots[self.runs[i].slot].lane].topic_len
+            if i == 0 or begins_anew(&runs[i - 1], &runs[i]):
+                self._where(&runs[i], &at)
+                room += at.topic_len
         start = <char *>malloc(room)
         if start is NULL:
             raise MemoryError
         out = start
-        for i in range(self.run_count):
-            run = &self.runs[i]
-            if i == 0 or run.slot != self.runs[i - 1].slot or run.first <= last:
+        for i in range(count):
+            run = &runs[i]
+            if i == 0 or begins_anew(&runs[i - 1], run):
                 if i:
                     out[0] = b";"
                     out += 1
-                lane = self.ledger.lanes[self.ledger.slots[run.slot].lane]
-                if out + lane.topic_len + 64 > start + room:
-                    break  # cannot be: a slot's offsets rise
-                memcpy(out, lane.topic, lane.topic_len)
-                out[lane.topic_len] = b"/"
-                out = put_number(out + lane.topic_len + 1, self.ledger.slots[run.slot].partition)
+                self._where(run, &at)
+                memcpy(out, at.topic, at.topic_len)
+                out[at.topic_len] = b"/"
+                out = put_number(out + at.topic_len + 1, at.partition)
                 out[0] = b":"
                 out = put_number(out + 1, run.first)
             else:
@@ -135,6 +192,7 @@ cdef class Batch:
     def headers(self) -> dict:
         """The HTTP headers of the batch; the same object each time."""
         cdef bytes ids
+        cdef char text[TG_DECIMAL_BYTES]
         if self._headers is None:
             ids = self._write_offsets()
             self._headers = {
@@ -145,17 +203,24 @@ cdef class Batch:
                 "X-Tidegate-Format": FORMAT_NAMES[self.format],
                 "X-Tidegate-Offsets": ids.decode(),
             }
+            if self.weight != 1.0:
+                self._headers["X-Tidegate-Weight"] = text[:tg_decimal_print(self.weight, text)].decode()
+            if self.replayed:
+                self._headers["X-Tidegate-Replayed"] = "true"
         return self._headers
 
     def ids(self) -> list:
-        """``(topic, partition, offset)`` of each record in the order of the body."""
-        cdef uint32_t i, j
+        """``(topic, partition, offset)`` of each record in the order of the body, or where it stood before it was parked.
+        """
+        cdef uint32_t i, j, count = self.id_run_count if self.id_runs is not NULL else self.run_count
+        cdef tg_run *runs = self.id_runs if self.id_runs is not NULL else self.runs
+        cdef tg_identity at
         found = []
-        for i in range(self.run_count):
-            topic = self.ledger.topic_of(self.runs[i].slot)
-            partition = self.ledger.slots[self.runs[i].slot].partition
-            for j in range(self.runs[i].count):
-                found.append((topic, partition, self.runs[i].first + j))
+        for i in range(count):
+            self._where(&runs[i], &at)
+            topic = at.topic[:at.topic_len].decode()
+            for j in range(runs[i].count):
+                found.append((topic, at.partition, at.offset + j))
         return found
 
     def test_runs(self) -> list:

@@ -102,6 +102,17 @@ cdef extern from "tg_tracestate.h" nogil:
     size_t tg_tracestate_print(const tg_sample *s, char *to) noexcept
 
 
+cdef extern from "tg_decimal.h" nogil:
+    enum:
+        TG_DECIMAL_BYTES
+
+    ctypedef struct tg_decimal_memo:
+        pass
+
+    size_t tg_decimal_print(double value, char *to) noexcept
+    size_t tg_decimal_print_memo(tg_decimal_memo *memo, double value, char *to) noexcept
+
+
 cdef extern from "tg_strata.h" nogil:
     enum:
         TG_STRATA_NUMBERS

@@ -4,6 +4,7 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from tidegate.core.batch cimport Batch
+from tidegate.core.csrc cimport tg_decimal_memo
 from tidegate.core.delays cimport Delays
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.ring cimport TG_CLASSES, Rings, tg_record
@@ -26,6 +27,7 @@ cdef class Dispatcher:
     cdef int64_t in_flight[TG_CLASSES]
     cdef set _out                             # batches that are neither settled nor discarded
     cdef int64_t _test_now_ns                 # where a test stopped the clock; 0: it runs
+    cdef tg_decimal_memo _weights
 
     cdef int64_t _now(self) noexcept nogil
     cdef int64_t _given(self, int klass) noexcept nogil

@@ -1,13 +1,18 @@
-"""Dispatcher: records out of the rings into batches, each of one class, in the order of `Schedule`."""
+"""Dispatcher: records out of the rings into batches, each of one class, in the order of `Schedule`.
+
+The records of a batch were all parked before, or none was; and but for an envelope, where each says its own, they have one
+weight. A batch therefore ends before a record that is unlike its first in that.
+"""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_u64, tg_swap_i32
+from tidegate.core.csrc cimport tg_sample
 from tidegate.core.encode cimport (
     TG_FORMAT_ENVELOPE,
     TG_FORMAT_JSON,
@@ -17,9 +22,29 @@ from tidegate.core.encode cimport (
     envelope_write,
     plain_bound,
     plain_write,
+    tg_identity,
+    weight_of,
 )
-from tidegate.core.ledger cimport TG_DELIVERED, TG_DISCARDED, TG_DISPOSITIONS, TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_slot
-from tidegate.core.ring cimport TG_NULL_LEN, TG_RECORD_INVALID, record_bytes, tg_cursor
+from tidegate.core.ledger cimport (
+    TG_DELIVERED,
+    TG_DISCARDED,
+    TG_DISPOSITIONS,
+    TG_SLOT_LIVE,
+    TG_SLOT_ORPHAN,
+    tg_lane_counts,
+    tg_slot,
+)
+from tidegate.core.origins cimport tg_place
+from tidegate.core.ring cimport (
+    TG_EXTRA_REPLAYED,
+    TG_RECORD_EXTRA,
+    TG_RECORD_INVALID,
+    get_extra,
+    record_bytes,
+    record_len,
+    tg_cursor,
+    tg_extra,
+)
 from tidegate.core.schedule cimport NANOS, Schedule
 
 from tidegate.core.schedule import AGE_BUDGET_SECONDS
@@ -40,6 +65,8 @@ cdef extern from "Python.h":
 cdef enum:
     OFFSETS_ROOM = 4096     # bytes of the X-Tidegate-Offsets header
     MAX_AGE_MS = 0x7FFFFFFF
+
+cdef uint64_t ORIGIN = <uint64_t>1 << 32    # of a place's number: one of Ledger.origin, not a slot's
 
 FORMATS = {"ndjson": TG_FORMAT_NDJSON, "json": TG_FORMAT_JSON, "envelope": TG_FORMAT_ENVELOPE}
 
@@ -69,6 +96,20 @@ cdef inline void fetch_ahead(const tg_record *record) noexcept nogil:
 cdef inline bint deliverable(tg_slot *slot) noexcept nogil:
     cdef int32_t state = tg_load_i32(&slot.state)
     return state == TG_SLOT_LIVE or state == TG_SLOT_ORPHAN
+
+
+cdef inline void identify(Ledger ledger, const tg_record *record, const tg_extra *extra, tg_slot *slot,
+                          tg_identity *out) noexcept nogil:
+    """What the app knows a record by; `extra` NULL or without an origin: where it stands."""
+    cdef const tg_place *place
+    cdef tg_lane_counts *lane
+    if extra is not NULL and extra.origin:
+        place = ledger.origins.place(extra.origin)
+        out.topic, out.topic_len, out.partition = place.topic, place.topic_len, place.partition
+        out.offset = extra.origin_offset
+    else:
+        lane = ledger.lanes[slot.lane]
+        out.topic, out.topic_len, out.partition, out.offset = lane.topic, lane.topic_len, slot.partition, record.offset
 
 
 cdef class Dispatcher:
@@ -182,11 +223,18 @@ cdef class Dispatcher:
         cdef tg_cursor at = self.rings.cursor(klass)
         cdef tg_record *record
         cdef tg_slot *slot
-        cdef size_t bound = 2, size = 2, one, estimate, topic_len
+        cdef tg_extra extra
+        cdef tg_extra *more           # NULL: the record has none
+        cdef tg_sample sample
+        cdef tg_identity id
+        cdef size_t bound = 2, size = 2, one, estimate
         cdef uint32_t n = 0, i
+        cdef uint32_t unlike = 0      # TG_RECORD_EXTRA where a record that has none would be unlike the first
+        cdef bint replayed, named
+        cdef double weight
         cdef size_t header = 0
-        cdef int64_t last_offset = 0
-        cdef uint32_t last_slot = 0, run_count = 0
+        cdef int64_t offset, last_offset = 0
+        cdef uint64_t where, last_where = 0, run_count = 0, longer = 0
         cdef int format = self.format
         cdef PyObject *body
         cdef uint8_t *start
@@ -194,6 +242,7 @@ cdef class Dispatcher:
         cdef bint envelope = format == TG_FORMAT_ENVELOPE
         cdef int64_t now_ms = wall_ms()
         batch.klass, batch.ledger, batch.taken_ns, batch.oldest_ms = klass, self.ledger, now_ns, -1
+        batch.weight, batch.replayed = 1.0, False
         with nogil:
             # First pass: how many records fit, and how large the body can get.
             while n < self._batch_records:
@@ -208,31 +257,52 @@ cdef class Dispatcher:
                     if n:
                         break
                     format = TG_FORMAT_OPAQUE
+                more = NULL
+                where, offset = record.slot, record.offset
+                if (record.flags | unlike) & TG_RECORD_EXTRA:
+                    replayed, weight = False, 1.0
+                    if record.flags & TG_RECORD_EXTRA:
+                        more = &extra
+                        get_extra(record, more)
+                        replayed = extra.flags & TG_EXTRA_REPLAYED != 0
+                        if not envelope or format == TG_FORMAT_OPAQUE:
+                            weight = weight_of(more, &sample)
+                        if extra.origin:
+                            where, offset = ORIGIN | extra.origin, extra.origin_offset
+                    if n == 0:
+                        batch.weight, batch.replayed = weight, replayed
+                        unlike = TG_RECORD_EXTRA if replayed or weight != 1.0 else 0
+                    elif replayed != batch.replayed or weight != batch.weight:
+                        break
+                named = n == 0 or where != last_where or offset <= last_offset
+                if named or envelope:
+                    identify(self.ledger, record, more, slot, &id)
                 if envelope:
-                    topic_len = self.ledger.lanes[slot.lane].topic_len
-                    one = envelope_bound(record, topic_len)
-                    estimate = (<size_t>record.value_len + topic_len + record.headers_len + 128
-                                + (0 if record.key_len == TG_NULL_LEN else record.key_len))
+                    one = envelope_bound(record, id.topic_len)
+                    estimate = record_len(record) + id.topic_len + 128
                 else:
-                    topic_len = 0
                     one = plain_bound(record) + 1
                     estimate = one
                 if n and size + estimate > self.max_bytes:
                     break
-                # Length of the offsets header, from above.
-                if n == 0 or record.slot != last_slot or record.offset <= last_offset:
-                    header += self.ledger.lanes[slot.lane].topic_len + 34
+                # Length of the offsets header.
+                if named:
+                    header += id.topic_len + decimal_digits(id.partition) + decimal_digits(offset) + 3
                     run_count = 1
-                elif record.offset == last_offset + 1 and record.gap == 0:
+                elif offset == last_offset + 1 and (record.gap == 0 or where & ORIGIN):
                     run_count += 1
                     if run_count == 2:
-                        header += 11
+                        header += 2
+                        longer = 10
+                    elif run_count == longer:
+                        header += 1
+                        longer *= 10
                 else:
-                    header += offset_digits(record.offset - last_offset) + 2
+                    header += decimal_digits(offset - last_offset) + 2
                     run_count = 1
-                if header > OFFSETS_ROOM and n:
+                if header > OFFSETS_ROOM + 1 and n:  # the first place has no semicolon
                     break
-                last_slot, last_offset = record.slot, record.offset
+                last_where, last_offset = where, offset
                 bound += one
                 size += estimate
                 n += 1
@@ -250,7 +320,12 @@ cdef class Dispatcher:
             for i in range(n):
                 record = self.rings.consume(klass)
                 slot = self.ledger.slots[record.slot]
-                if not batch.add(record.slot, record.offset, record.gap):
+                more = NULL
+                if record.flags & TG_RECORD_EXTRA:
+                    more = &extra
+                    get_extra(record, more)
+                if not batch.add(record.slot, record.offset, record.gap, more.origin if more is not NULL else 0,
+                                 more.origin_offset if more is not NULL else 0):
                     break
                 slot.popped += 1
                 if record.timestamp_ms >= 0 and (batch.oldest_ms < 0 or record.timestamp_ms < batch.oldest_ms):
@@ -260,8 +335,8 @@ cdef class Dispatcher:
                     batch.ages_ms[batch.records - 1] = -1 if record.timestamp_ms < 0 else (
                         <int32_t>min(max(now_ms - record.timestamp_ms, 0), MAX_AGE_MS))
                 if format == TG_FORMAT_ENVELOPE:
-                    out = envelope_write(record, self.ledger.lanes[slot.lane].topic,
-                                         self.ledger.lanes[slot.lane].topic_len, slot.partition, klass, out)
+                    identify(self.ledger, record, more, slot, &id)
+                    out = envelope_write(record, &id, more, klass, &self._weights, out)
                     out[0] = b"\n"
                     out += 1
                 elif format == TG_FORMAT_OPAQUE:
@@ -417,10 +492,10 @@ cdef class Dispatcher:
                          + tg_load_u64(&self.ledger.dropped[klass]))
 
 
-cdef size_t offset_digits(int64_t step) noexcept nogil:
+cdef size_t decimal_digits(int64_t number) noexcept nogil:
     cdef size_t n = 1
-    while step >= 10:
-        step //= 10
+    while number >= 10:
+        number //= 10
         n += 1
     return n
 

@@ -4,14 +4,26 @@ A value reaches a body only if it is one JSON value (decision 8): what is not st
 between tokens become blanks, so a record is one line whatever it holds.
 """
 
+from libc.math cimport isnormal
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from tidegate.core.csrc cimport tg_utf8_valid
+from tidegate.core.csrc cimport (
+    TG_DECIMAL_BYTES,
+    TG_TRACESTATE_BYTES,
+    tg_decimal_print,
+    tg_decimal_print_memo,
+    tg_sample_weight,
+    tg_tracestate_print,
+    tg_utf8_valid,
+)
 from tidegate.core.ring cimport (
+    TG_EXTRA_HAS_RANDOMNESS,
+    TG_EXTRA_HAS_THRESHOLD,
     TG_NULL_LEN,
     TG_RECORD_BOM,
     TG_RECORD_EMPTY,
+    TG_RECORD_EXTRA,
     TG_RECORD_NEWLINE,
     record_bytes,
 )
@@ -29,6 +41,8 @@ CLASS_NAME_LEN[0], CLASS_NAME_LEN[1], CLASS_NAME_LEN[2], CLASS_NAME_LEN[3] = 8, 
 cdef enum:
     # Fixed text of an envelope line with three numbers at their longest, a comma and a line feed.
     ENVELOPE_FIXED = 192
+    # What a weight and `,"ot":"…"` take beside it.
+    ENVELOPE_EXTRA = TG_DECIMAL_BYTES + TG_TRACESTATE_BYTES + 16
 
 
 cdef inline uint8_t *put(uint8_t *out, const void *text, size_t n) noexcept nogil:
@@ -137,6 +151,8 @@ cdef size_t envelope_bound(tg_record *record, size_t topic_len) noexcept nogil:
     cdef size_t n = ENVELOPE_FIXED + topic_len + 2 * <size_t>record.value_len
     if record.key_len != TG_NULL_LEN:
         n += 6 * <size_t>record.key_len + 16
+    if record.flags & TG_RECORD_EXTRA:
+        n += ENVELOPE_EXTRA
     # A header takes at least eight bytes of its block, and at most 24 bytes of punctuation in the envelope.
     return n + 6 * <size_t>record.headers_len
 
@@ -180,21 +196,62 @@ cdef uint8_t *put_headers(uint8_t *out, const uint8_t *block, size_t n) noexcept
     return out + 1
 
 
-cdef uint8_t *envelope_write(tg_record *record, const char *topic, size_t topic_len, int partition, int klass,
-                             uint8_t *out) noexcept nogil:
-    """`{"id":"topic/partition/offset","class":…,"weight":1,"ts":ms|null,"key":…,"headers":{…},"value":…}`"""
+cdef double weight_of(const tg_extra *extra, tg_sample *sample) noexcept nogil:
+    """How many records this one stands for, and in `sample` what tracestate says of it. 1 where it would be no weight:
+    a factor that is not a positive number, or so large or small that it is none any more."""
+    cdef double weight
+    sample.has_randomness = extra.flags & TG_EXTRA_HAS_RANDOMNESS != 0
+    sample.has_threshold = extra.flags & TG_EXTRA_HAS_THRESHOLD != 0
+    sample.randomness = extra.randomness
+    sample.threshold = extra.threshold if sample.has_threshold else 0
+    sample.factor = extra.factor
+    weight = tg_sample_weight(sample)
+    return weight if weight > 0 and isnormal(weight) else 1.0
+
+
+cdef uint8_t *put_sample(uint8_t *out, const tg_extra *extra, tg_decimal_memo *memo) noexcept nogil:
+    """`WEIGHT`, and `,"ot":"th:c;rv:d29d6a7215ced0"` behind it where a threshold was applied."""
+    cdef tg_sample sample
+    cdef char text[TG_TRACESTATE_BYTES]
+    cdef size_t n
+    out += tg_decimal_print_memo(memo, weight_of(extra, &sample), <char *>out)
+    if sample.has_threshold:
+        n = tg_tracestate_print(&sample, text)
+        if n > 3:  # without the `ot=` of the header
+            out = put(out, b',"ot":"', 7)
+            out = put(out, text + 3, n - 3)
+            out[0] = b'"'
+            out += 1
+    return out
+
+
+def decimal(double value) -> str:
+    """A finite number as weights are written."""
+    cdef char text[TG_DECIMAL_BYTES]
+    return text[:tg_decimal_print(value, text)].decode()
+
+
+cdef uint8_t *envelope_write(tg_record *record, const tg_identity *id, const tg_extra *extra, int klass,
+                             tg_decimal_memo *memo, uint8_t *out) noexcept nogil:
+    """`{"id":"topic/partition/offset","class":…,"weight":1,"ts":ms|null,"key":…,"headers":{…},"value":…}`, with what
+    `extra` says of its sampling; NULL: nothing."""
     cdef uint8_t *data = record_bytes(record)
     cdef uint8_t *key = data + record.value_len
     cdef uint8_t *headers = key + (0 if record.key_len == TG_NULL_LEN else record.key_len)
     out = put(out, b'{"id":"', 7)
-    out = put(out, topic, topic_len)
+    out = put(out, id.topic, id.topic_len)
     out[0] = b"/"
-    out = put_int(out + 1, partition)
+    out = put_int(out + 1, id.partition)
     out[0] = b"/"
-    out = put_int(out + 1, record.offset)
+    out = put_int(out + 1, id.offset)
     out = put(out, b'","class":"', 11)
     out = put(out, CLASS_NAMES[klass], CLASS_NAME_LEN[klass])
-    out = put(out, b'","weight":1,"ts":', 18)
+    if extra is NULL:
+        out = put(out, b'","weight":1,"ts":', 18)
+    else:
+        out = put(out, b'","weight":', 11)
+        out = put_sample(out, extra, memo)
+        out = put(out, b',"ts":', 6)
     if record.timestamp_ms < 0:
         out = put(out, b"null", 4)
     else:

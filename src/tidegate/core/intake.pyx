@@ -265,7 +265,7 @@ cdef class Intake(Admission):
                     memcpy(to, self.headers[i].value, two[1])
                     to += two[1]
         if extra:
-            write_extra(record, to, &sample, 0, 0, 0)
+            write_extra(record, &sample, 0, 0, 0)
         self.ledger.take_in(slot, verdict.klass, message.offset)
         self._note_read(counts, &verdict, now_ns)
         if at_gate:

@@ -24,8 +24,10 @@
 # the reader drops by itself (sampled, expired) lies between covered and next: it is settled with the record behind it, as
 # a gap is, or as soon as nothing is outstanding.
 
+from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from tidegate.core.origins cimport Origins
 from tidegate.core.ring cimport TG_CLASSES
 
 cdef enum:
@@ -96,6 +98,7 @@ cdef class Ledger:
     cdef uint32_t _free_len
     cdef tg_lane_counts **lanes
     cdef readonly int lane_count
+    cdef Origins origins                 # where parked records stood
     cdef readonly uint32_t span          # offsets that one slot may hold unsettled; a power of two
     cdef list _lane_names
     cdef list _lane_bytes
@@ -110,6 +113,7 @@ cdef class Ledger:
     cdef uint64_t _opened                # slots ever opened
 
     # reader
+    cdef uint32_t origin(self, const char *topic, size_t topic_len, int32_t partition) noexcept nogil
     cdef tg_slot *open(self, int lane, int partition, int64_t start) noexcept nogil
     cdef bint skip_to(self, tg_slot *slot, int64_t offset, uint32_t *gap) noexcept nogil
     cdef void catch_up(self, tg_slot *slot) noexcept nogil
@@ -121,7 +125,6 @@ cdef class Ledger:
     cdef void park_refused(self, tg_slot *slot, int klass, int64_t next, int64_t covered) noexcept nogil
     cdef void park_failed(self, tg_slot *slot, int klass) noexcept nogil
 
-    cdef uint32_t origin(self, const char *topic, size_t topic_len, int32_t partition) noexcept nogil
     cdef uint64_t _ended(self, int lane, int klass, int disposition) noexcept nogil
 
     # event loop

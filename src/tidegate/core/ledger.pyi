@@ -46,6 +46,10 @@ class Ledger:
 
     # For tests: one thread plays both sides.
     def test_open(self, lane: int, partition: int, start: int) -> int: ...
+    def test_origin(self, topic: bytes, partition: int) -> int:
+        """The number of a place, as the reader asks for it; 0: it gets none."""
+    def test_place(self, number: int) -> tuple[bytes, int]:
+        """``(topic, partition)`` of a number. Raises IndexError where it was not given."""
     def test_read(self, number: int, offset: int, klass: int = 0) -> int | None: ...
     def test_park(self, number: int, offset: int, klass: int = 0) -> int | None: ...
     def test_park_refused(self, number: int, next: int, klass: int = 0) -> None: ...  # noqa: A002

@@ -25,6 +25,7 @@ cdef extern from *:
     int popcount "tg_popcount64"(uint64_t x) noexcept nogil
 
 from tidegate.core.atomic cimport tg_load_i32, tg_load_i64, tg_load_u64, tg_store_i64, tg_store_i32, tg_store_u64
+from tidegate.core.origins cimport Origins, tg_place
 from tidegate.core.rdkafka cimport TG_RK_OFFSET_BEGINNING
 
 from tidegate.types import CLASS_LABELS, Disposition
@@ -59,6 +60,7 @@ cdef class Ledger:
             raise MemoryError
         self._lane_names = []
         self._lane_bytes = []
+        self.origins = Origins()
         memset(self.taken, 0, sizeof(self.taken))
         memset(self.parked, 0, sizeof(self.parked))
         memset(self.dropped, 0, sizeof(self.dropped))
@@ -78,6 +80,11 @@ cdef class Ledger:
         free(self.lanes)
 
     # --- reader -----------------------------------------------------------------------------------
+
+    cdef uint32_t origin(self, const char *topic, size_t topic_len, int32_t partition) noexcept nogil:
+        """A number >= 1 for the place at which a parked record stood, the same for the same place. 0: no memory, there
+        are 65,536 places, or `topic` is no name of a topic."""
+        return self.origins.number(topic, topic_len, partition)
 
     cdef tg_slot *open(self, int lane, int partition, int64_t start) noexcept nogil:
         """A live slot for a partition just assigned; `start` -1: known with the first record. NULL: no memory."""
@@ -191,9 +198,6 @@ cdef class Ledger:
         """A record that the producer gave back goes into a ring. It was counted as read, and stays so."""
         tg_store_u64(&slot.parked, slot.parked - 1)
         tg_store_u64(&self.parked[klass], self.parked[klass] - 1)
-
-    cdef uint32_t origin(self, const char *topic, size_t topic_len, int32_t partition) noexcept nogil:
-        return 0
 
     # --- event loop -------------------------------------------------------------------------------
 
@@ -415,6 +419,17 @@ cdef class Ledger:
         if slot is NULL:
             raise MemoryError
         return slot.number
+
+    def test_origin(self, bytes topic, int partition) -> int:
+        """The number of a place, as the reader asks for it; 0: it gets none."""
+        return self.origin(topic, len(topic), partition)
+
+    def test_place(self, uint32_t number) -> tuple:
+        """``(topic, partition)`` of a number. IndexError: it was not given."""
+        if not 0 < number <= self.origins._count:
+            raise IndexError(f"no origin {number}")
+        cdef const tg_place *place = self.origins.place(number)
+        return (<char *>place.topic)[:place.topic_len], place.partition
 
     def test_read(self, uint32_t number, int64_t offset, int klass=0):
         """Reads a record: its gap, or None where the span is full. ValueError: before the position."""

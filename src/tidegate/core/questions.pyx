@@ -178,7 +178,7 @@ cdef class Questions:
     cdef bint _wants_ends(self, tg_lane *lane) noexcept nogil:
         cdef tg_slot *slot
         cdef int p
-        if lane.stirred or lane.hold or lane.paused or tg_load_i32(&lane.order):
+        if lane.stirred or lane.hold or lane.paused or lane.parking or lane.throttled or tg_load_i32(&lane.order):
             return True
         for p in range(lane.slot_room):
             slot = lane.slots[p]

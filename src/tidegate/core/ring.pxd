@@ -3,12 +3,14 @@
 # A ring is a queue of chunks; a record stands in one chunk, never across two:
 #
 #   chunk  | record | record | ... | end mark (size 0) or the chunk's last byte |
-#   record | tg_record header | value | key | headers | padding to 8 |
+#   record | tg_record header | value | key | headers | tg_extra where flagged | padding to 8 |
 #
 # A record that is larger than a chunk has its own mapping (TG_RECORD_JUMBO): its place in the chunk holds the
 # header and a pointer. One producer thread calls reserve/commit/publish, one consumer thread cursor/peek/consume.
 
+from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 cdef enum:
     TG_CLASSES = 4
@@ -23,16 +25,7 @@ cdef enum:
 
     TG_EXTRA_HAS_RANDOMNESS = 1
     TG_EXTRA_HAS_THRESHOLD = 2
-    TG_EXTRA_REPLAYED = 4        # it was parked, and came back
-
-# What few records have.
-cdef struct tg_extra:
-    int64_t origin_offset
-    uint64_t randomness
-    uint64_t threshold
-    double factor
-    uint32_t origin              # Ledger.origin's number of where it was read first; 0: where it stands
-    uint32_t flags               # TG_EXTRA_*
+    TG_EXTRA_REPLAYED = 4        # it was parked, and comes out of the parking topic
 
 cdef struct tg_record:
     uint32_t size                # bytes to the next record in the chunk, header and padding included; 0: end mark
@@ -47,11 +40,35 @@ cdef struct tg_record:
     int64_t timestamp_ms         # the record's own; -1: none
     int64_t read_ns              # monotonic time of the read
 
+# What most records have nothing of: how one was sampled, and where it stood before it was parked. Its place in memory is
+# not aligned.
+cdef struct tg_extra:
+    int64_t origin_offset
+    uint64_t randomness          # R and T of csrc/tg_sample.h, 0 where not flagged
+    uint64_t threshold
+    double factor                # weight that no threshold says; 1: none
+    uint32_t origin              # number from Ledger.origin; 0: the record stands where it was written
+    uint32_t flags               # TG_EXTRA_*
+
 cdef inline uint8_t *record_bytes(tg_record *record) noexcept nogil:
     """Where the value starts; key and headers follow."""
     if record.flags & TG_RECORD_JUMBO:
         return (<uint8_t **>(record + 1))[0]
     return <uint8_t *>(record + 1)
+
+cdef inline size_t record_len(const tg_record *record) noexcept nogil:
+    """Bytes of value, key and headers together."""
+    return (<size_t>record.value_len + record.headers_len
+            + (0 if record.key_len == TG_NULL_LEN else record.key_len))
+
+cdef inline void put_extra(tg_record *record, const tg_extra *extra) noexcept nogil:
+    """Writes what `reserve` was asked room for, sizeof(tg_extra), and flags the record. Its three lengths are set."""
+    memcpy(record_bytes(record) + record_len(record), extra, sizeof(tg_extra))
+    record.flags |= TG_RECORD_EXTRA
+
+cdef inline void get_extra(tg_record *record, tg_extra *extra) noexcept nogil:
+    """Only of a record that has the flag."""
+    memcpy(extra, record_bytes(record) + record_len(record), sizeof(tg_extra))
 
 cdef struct tg_cursor:
     uint64_t chunk               # free-running index into the ring's order of chunks

@@ -1,5 +1,7 @@
 """Typed face of ring.pyx. Its C face, for reader and dispatcher, is in ring.pxd."""
 
+from tidegate.core.extra import Extra
+
 class Rings:
     """The four class rings over one budget: one producer thread, one consumer thread.
 
@@ -34,12 +36,15 @@ class Rings:
         timestamp_ms: int = -1,
         read_ns: int = 0,
         publish: bool = True,
+        extra: Extra | None = None,
     ) -> bool:
         """Adds one record as the reader would; False: the ring is full. Producer's thread only."""
     def show(self) -> None:
         """Publishes what was pushed with ``publish=False``."""
     def pop(self, klass: int) -> tuple[int, bytes, bytes | None] | None:
         """Takes the oldest record: ``(offset, value, key)``, or None. Consumer's thread only."""
+    def test_extra(self, klass: int) -> Extra | None:
+        """What stands behind the oldest record; None: nothing, or no record. Consumer's thread only."""
     def peek_all(self, klass: int) -> list[bytes]:
         """Values of all published records, oldest first; takes nothing."""
     def buffered(self, klass: int) -> tuple[int, int]:

@@ -11,6 +11,8 @@ from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_
 
 from tidegate.core.atomic cimport tg_load_u64, tg_store_u64
 
+from tidegate.core.extra import Extra
+
 cdef enum:
     ALIGN = 8
 
@@ -138,7 +140,7 @@ cdef class Rings:
         return True
 
     cdef tg_record *reserve(self, int klass, size_t payload_bytes) noexcept nogil:
-        """Place for a record with so many bytes of value, key and headers; NULL: the ring is full.
+        """Place for a record with so many bytes of value, key, headers and tg_extra; NULL: the ring is full.
 
         The caller fills header (flags are only added to) and bytes, and must then call commit."""
         cdef tg_ring *ring = &self.rings[klass]
@@ -243,9 +245,9 @@ cdef class Rings:
         ring.popped += 1
         ring.popped_bytes += record.value_len
         if record.flags & TG_RECORD_JUMBO:
-            payload = <size_t>record.value_len + record.headers_len
-            if record.key_len != TG_NULL_LEN:
-                payload += record.key_len
+            payload = record_len(record)
+            if record.flags & TG_RECORD_EXTRA:
+                payload += sizeof(tg_extra)
             munmap(record_bytes(record), payload)
             tg_store_u64(&ring.released,
                          ring.released + (payload + self.chunk_bytes - 1) // self.chunk_bytes)
@@ -253,10 +255,13 @@ cdef class Rings:
     # --- a small face for tests -------------------------------------------------------------------
 
     def push(self, int klass, bytes value, *, uint32_t slot=0, int64_t offset=0, uint32_t gap=0, uint32_t flags=0,
-             bytes key=None, bytes headers=b"", int64_t timestamp_ms=-1, int64_t read_ns=0, bint publish=True) -> bool:
+             bytes key=None, bytes headers=b"", int64_t timestamp_ms=-1, int64_t read_ns=0, bint publish=True,
+             extra=None) -> bool:
         """Adds one record as the reader would; False: the ring is full. Producer's thread only."""
         cdef size_t key_len = len(key) if key is not None else 0
-        cdef tg_record *record = self.reserve(klass, len(value) + key_len + len(headers))
+        cdef size_t extra_len = sizeof(tg_extra) if extra is not None else 0
+        cdef tg_record *record = self.reserve(klass, len(value) + key_len + len(headers) + extra_len)
+        cdef tg_extra more
         cdef uint8_t *to
         if record is NULL:
             return False
@@ -271,6 +276,13 @@ cdef class Rings:
         if key is not None:
             memcpy(to + len(value), <const char *>key, key_len)
         memcpy(to + len(value) + key_len, <const char *>headers, len(headers))
+        if extra is not None:
+            more.origin, more.origin_offset, more.factor = extra.origin, extra.origin_offset, extra.factor
+            more.randomness, more.threshold = extra.randomness or 0, extra.threshold or 0
+            more.flags = ((TG_EXTRA_HAS_RANDOMNESS if extra.randomness is not None else 0)
+                          | (TG_EXTRA_HAS_THRESHOLD if extra.threshold is not None else 0)
+                          | (TG_EXTRA_REPLAYED if extra.replayed else 0))
+            put_extra(record, &more)
         self.commit(klass, record)
         if publish:
             self.publish()
@@ -294,6 +306,19 @@ cdef class Rings:
         offset = record.offset
         self.drop(klass, record)
         return offset, value, key
+
+    def test_extra(self, int klass):
+        """What stands behind the oldest record; None: nothing, or no record."""
+        cdef tg_cursor at = self.cursor(klass)
+        cdef tg_record *record = self.peek(klass, &at)
+        cdef tg_extra extra
+        if record is NULL or not record.flags & TG_RECORD_EXTRA:
+            return None
+        get_extra(record, &extra)
+        return Extra(extra.origin, extra.origin_offset,
+                     extra.randomness if extra.flags & TG_EXTRA_HAS_RANDOMNESS else None,
+                     extra.threshold if extra.flags & TG_EXTRA_HAS_THRESHOLD else None,
+                     extra.factor, bool(extra.flags & TG_EXTRA_REPLAYED))
 
     def peek_all(self, int klass) -> list:
         """Values of all published records, oldest first, through a cursor; takes nothing."""

@@ -13,6 +13,7 @@ RELEASE = 0.8  # of the longest time to empty
 HEADROOM = 0.2
 BASE_TAU_SECONDS = 60.0
 RISE_TAU_SECONDS = 1.0
+FIRST_RATE = 100.0  # records/s
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,10 @@ class Emptying:
             self._base = base + weight(seconds, BASE_TAU_SECONDS) * (offered - base)
         spare = self._free * capacity - (self._base or 0.0)
         self.seconds = 0.0 if parking.records <= 0 else parking.records / spare if spare > 0 else float("inf")
-        if not calm or parking.records <= 0 or view.service is None:
+        if not calm or parking.records <= 0:
             self._rate = 0.0
+        elif view.service is None:  # nothing was delivered yet: what comes back tells what the target can do
+            self._rate = FIRST_RATE
         else:
             # What waits in rings comes first, within a second; replayed records wait there, too.
             target = self._free * min(view.service, capacity) - offered - sum(view.queued)
