@@ -431,5 +431,5 @@ class Sidecar:
 
     def print_summary(self) -> None:
         """One line of JSON on stdout."""
-        sys.stdout.write(orjson.dumps(summary(self.ledger)).decode() + "\n")
+        sys.stdout.write(orjson.dumps(summary(self.ledger, self.deferral.topic)).decode() + "\n")
         sys.stdout.flush()

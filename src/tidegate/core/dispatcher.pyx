@@ -1,7 +1,7 @@
 """Dispatcher: records out of the rings into batches, each of one class, in the order of `Schedule`.
 
-The records of a batch were all parked before, or none was; and but for an envelope, where each says its own, they have one
-weight. A batch therefore ends before a record that is unlike its first in that.
+The records of a batch were all parked before, or none was; and but for an envelope, where each says its own, they have
+one weight. A batch therefore ends before a record that is unlike its first in that.
 """
 
 from cpython.object cimport PyObject

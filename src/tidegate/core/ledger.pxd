@@ -20,9 +20,9 @@
 # a record went, and a slot's number is free again where read == settled. One that cannot be parked comes back to the
 # reader, which takes it out of `parked` when it puts it into a ring, where it is popped as any other.
 #
-# frontier == covered means that nothing is outstanding; only then may the reader move it (gaps, ends of partition). What
-# the reader drops by itself (sampled, expired) lies between covered and next: it is settled with the record behind it, as
-# a gap is, or as soon as nothing is outstanding.
+# frontier == covered means that nothing is outstanding; only then may the reader move it (gaps, ends of partition).
+# What the reader drops by itself (sampled, expired) lies between covered and next: it is settled with the record behind
+# it, as a gap is, or as soon as nothing is outstanding.
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t

@@ -114,8 +114,8 @@ cdef class Pool:
     cdef double fill(self) noexcept nogil:
         """How full it is, in records or in bytes, whichever is more, 0 to 1; about, while the reader goes on."""
         cdef double bytes = <double>(tg_load_u64(&self._in_bytes) - self._out_bytes) / <double>max(self.max_bytes, 1)
-        cdef uint64_t free = self._free.head - tg_load_u64(&self._free.tail)
-        cdef double records = 1.0 - <double>free / <double>self.size
+        cdef uint64_t unused = self._free.head - tg_load_u64(&self._free.tail) + self._spare_len
+        cdef double records = 1.0 - <double>unused / <double>self.size
         return min(1.0, max(bytes, records, 0.0))
 
     cdef bint publish(self) noexcept nogil:

@@ -1,10 +1,12 @@
 """Typed face of reader.pyx."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tidegate.core.dispatcher import Dispatcher
+from tidegate.core.gate import Gate
 from tidegate.core.ledger import Ledger
 from tidegate.core.mailbox import Mailbox
+from tidegate.core.producer import Producer
 from tidegate.core.ring import Rings
 from tidegate.core.rules import RuleTable
 from tidegate.types import LaneState
@@ -18,6 +20,10 @@ class Reader:
         format: the body's format; it decides how far values are checked and whether keys and headers are kept.
         start: ``"earliest"`` or ``"latest"``, where a partition has no committed offset.
         find_ends: note every partition's end at its assignment.
+        gate: who decides what is parked or sampled; None: all is delivered.
+        producer: of the parking topic, which has to be among a subscription's; None: nothing is parked.
+        waits: classes whose topics can wait in Kafka, where a rule gave a whole topic to them; see `limit`.
+        ttl_seconds: bulk records older than that are dropped and counted as expired; 0: none is.
 
     Raises:
         ConfigError: librdkafka refuses a property.
@@ -35,6 +41,10 @@ class Reader:
         format: str = "ndjson",  # noqa: A002
         start: str = "earliest",
         find_ends: bool = False,
+        gate: Gate | None = None,
+        producer: Producer | None = None,
+        waits: Collection[int] = (),
+        ttl_seconds: float = 0.0,
     ) -> None: ...
     @property
     def rings(self) -> Rings: ...
@@ -50,7 +60,7 @@ class Reader:
     def arm(self) -> None:
         """Asks for one more signal. Look at the rings after this, not before."""
     def watch(self, dispatcher: Dispatcher) -> None:
-        """Lets the dispatcher wake the reader when it made room for a held lane."""
+        """Lets the dispatcher, and the producer, wake the reader when they made room for a held lane."""
     def stand(self) -> None:
         """Stops reading. The group is still served and settled offsets are still stored."""
     def close(self) -> None:
@@ -114,3 +124,14 @@ class Reader:
             IndexError: there is no such lane.
             KeyError: a reason other than ring, span, budget, app-down and operator.
         """
+    def limit(self, klass: int, rate: float | None) -> None:
+        """How fast the topics may be read that a rule gave to a class and that can wait in Kafka: records/s over all of
+        them; None: as fast as they can.
+
+        Raises:
+            IndexError: there is no such class.
+        """
+    def replay(self, rate: float) -> None:
+        """How fast the parking topic may be read, in records/s. 0, as it begins: not at all."""
+    def park_overflow(self, classes: Collection[int]) -> None:
+        """Classes of which records are parked that find their ring full; of the others such a one holds its lane."""

@@ -15,7 +15,7 @@ Kind = Literal["counter", "gauge"]
 Series = tuple[tuple[str, ...], float]  # label values in the row's order, and the value
 
 TARGET_STATES = ("open", "slow", "down")
-HOLDS = ("ring", "span", "halted", "budget", "app-down", "operator")
+HOLDS = ("ring", "span", "parking", "halted", "budget", "app-down", "operator")
 MIXED = "mixed"  # instead of a class: a topic that can carry any
 NOT_KNOWN = -1  # of offsets
 
@@ -80,6 +80,7 @@ def _held_seconds(now: Snapshot) -> Iterable[Series]:
         ended = {
             "ring": lane.ring_seconds,
             "span": lane.span_seconds,
+            "parking": lane.parking_seconds,
             "budget": lane.budget_seconds,
             "app-down": lane.app_down_seconds,
             "operator": lane.operator_seconds,
@@ -195,7 +196,7 @@ TABLE: tuple[Family | Histogram, ...] = (
         "tidegate_conservation_error",
         "gauge",
         ("class",),
-        "Records polled less all dispositions, buffered and in flight: 0, or a count is lost.",
+        "Records polled less all dispositions, buffered, in flight and being parked: 0, or a count is lost.",
         lambda now: _by_class(now.errors),
     ),
     Family(
@@ -246,7 +247,7 @@ TABLE: tuple[Family | Histogram, ...] = (
         "gauge",
         ("topic", "reason"),
         "1 while the topic is not read: ring (the ring of a class is full, or nearly), span (too many unsettled offsets"
-        " in a partition), budget (memory is short), app-down (nobody would take what it brings), operator (somebody"
+        " in a partition), parking (what is to be parked finds no room on its way there), budget (memory is short), app-down (nobody would take what it brings), operator (somebody"
         " said so), halted (a record that no ring can hold; for good).",
         _held,
     ),
@@ -394,6 +395,71 @@ TABLE: tuple[Family | Histogram, ...] = (
         ("class",),
         "Share of a class that the target has room for by the shed law, whether anything is shed or not.",
         lambda now: _by_class(now.pressure.keep),
+    ),
+    Family(
+        "tidegate_parking_records",
+        "gauge",
+        ("class",),
+        "Records on their way to the parking topic, not yet acknowledged by Kafka.",
+        lambda now: _by_class(now.parking),
+    ),
+    Family(
+        "tidegate_parking_fill",
+        "gauge",
+        (),
+        "How full that way is, in records or bytes, 0 to 1; over a half, classes that may be sampled are.",
+        lambda now: _one(now.pressure.state.fill),
+    ),
+    Family(
+        "tidegate_parking_failed_total",
+        "counter",
+        ("reason",),
+        "Records that Kafka did not take into the parking topic, each try counted; none of them is acknowledged.",
+        lambda now: (((why,), n) for why, n in now.pressure.state.failures.items()),
+    ),
+    Family(
+        "tidegate_parking_returned_total",
+        "counter",
+        (),
+        "Records that were delivered because they could not be parked.",
+        lambda now: _one(now.pressure.state.returned),
+    ),
+    Family(
+        "tidegate_parked_records",
+        "gauge",
+        (),
+        "Records that wait in this replica's partitions of the parking topic. They are no lag.",
+        lambda now: _one(now.pressure.parking.records),
+    ),
+    Family(
+        "tidegate_parked_emptying_seconds",
+        "gauge",
+        (),
+        "How long they will take to come back, at the usual load and what the target can do; +Inf: it has no room.",
+        lambda now: _one(now.pressure.emptying_seconds),
+    ),
+    Family(
+        "tidegate_replay_records_per_second",
+        "gauge",
+        (),
+        "How fast they may come back now; 0 under pressure. What has come back is in tidegate_records_total, by the"
+        " parking topic's name.",
+        lambda now: _one(now.pressure.state.replay_rate),
+    ),
+    Family(
+        "tidegate_sampling_relative_error",
+        "gauge",
+        ("class",),
+        "Predicted standard error of the class's number of events as estimated from those that were kept, by their"
+        " weights, as a share of it; of about the last minute.",
+        lambda now: (((klass.label,), error) for klass, error in now.pressure.state.errors.items()),
+    ),
+    Family(
+        "tidegate_lane_throttled",
+        "gauge",
+        ("topic",),
+        "1 while the topic is read no faster than was ordered: it can wait in Kafka.",
+        _by_topic(lambda lane: float(lane.throttled)),
     ),
     Family(
         "tidegate_rebalances_total",

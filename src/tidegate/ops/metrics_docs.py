@@ -24,7 +24,7 @@ _TAIL = """
 
 For each class, at every moment,
 
-    polled = Σ dispositions + buffered + in flight
+    polled = Σ dispositions + buffered + in flight + being parked
 
 `tidegate_conservation_error` is the difference. It is taken inside the process so that a reader at full speed cannot
 make it differ from 0; the price is that one record lost between being polled and reaching its ring does not show, two

@@ -80,6 +80,7 @@ class Snapshot:
     oldest: tuple[float, ...]  # seconds, by class
     delays: tuple[Buckets, ...]  # by class; bounds are core/delays.pyx's
     errors: tuple[int, ...]  # of conservation, by class
+    parking: tuple[int, ...]  # by class: records on their way to the parking topic
     room_bytes: tuple[int, ...]
     lanes: list[LaneState]
     rebalances: dict[str, int]
@@ -118,6 +119,7 @@ class Sources:
             oldest=self.dispatcher.oldest(),
             delays=self.dispatcher.delays.report(),
             errors=self.dispatcher.conservation(),
+            parking=self.ledger.parking(),
             room_bytes=tuple(max(0, rings.room(k)) * rings.chunk_bytes for k in range(len(CLASS_LABELS))),
             lanes=self.reader.lanes(),
             rebalances=self.reader.rebalances,
