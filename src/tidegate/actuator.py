@@ -155,8 +155,8 @@ class CoreActuator:
             )
 
     async def close(self, seconds: float) -> None:
-        """Waits so long for what is on its way to the parking topic; the rest is Kafka's to bring again. When the reader
-        stands and nothing else is delivered, for the ledger has one writer only."""
+        """Waits so long for what is on its way to the parking topic; the rest is Kafka's to bring again. When the
+        reader stands and nothing else is delivered, for the ledger has one writer only."""
         if self._producer is not None and not self._closing:
             self._closing = True
             self._say(await asyncio.to_thread(self._producer.close, seconds))

@@ -195,9 +195,7 @@ class Sidecar:
             limiter=_limiter(settings),
             log=log,
         )
-        self.actuator = CoreActuator(
-            self.reader, gate, producer, lambda: self.deferral.ready, sampled=sampled, log=log
-        )
+        self.actuator = CoreActuator(self.reader, gate, producer, lambda: self.deferral.ready, sampled=sampled, log=log)
         self.control = Control(
             self.reader,
             self.rings,

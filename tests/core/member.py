@@ -6,13 +6,17 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Producer as PlainProducer
 
 from tidegate.core.batch import Batch
 from tidegate.core.dispatcher import Dispatcher
+from tidegate.core.gate import Gate
 from tidegate.core.ledger import Ledger
+from tidegate.core.parking import ParkingFailure
+from tidegate.core.producer import Producer
 from tidegate.core.reader import Reader
 from tidegate.core.ring import Rings
 from tidegate.core.rules import RuleTable
@@ -61,13 +65,19 @@ class Member:
         max_records: int = 500,
         find_ends: bool = False,
         rules: RuleTable = RULES,
+        gate: Gate | None = None,
+        parking: Callable[[Ledger], Producer] | None = None,
+        **more: Any,
     ) -> None:
         self.ledger = Ledger(span)
         self.rings = Rings(rings)
         self.dispatcher = Dispatcher(self.rings, self.ledger, format, max_records, 1 << 20, 0.0)
+        self.producer = parking(self.ledger) if parking is not None else None
+        self.failures: list[ParkingFailure] = []
         self.reader = Reader(
-            list(subscriptions), rules, self.rings, self.ledger, format=format, start=start, find_ends=find_ends
-        )
+            list(subscriptions), rules, self.rings, self.ledger, format=format, start=start, find_ends=find_ends,
+            gate=gate, producer=self.producer, **more,
+        )  # fmt: skip
         self.reader.watch(self.dispatcher)
         self.delivered: list[Id] = []
         self.bodies: list[bytes] = []
@@ -87,6 +97,8 @@ class Member:
         self.reader.stand()
         self.dispatcher.discard_buffered()
         self.reader.close()
+        if self.producer is not None:
+            self.failures += self.producer.close(0)
         left = self.reader.join(seconds)
         self.notes()
         assert left, f"the reader did not end: {self.seen}"
@@ -109,6 +121,8 @@ class Member:
     def deliver(self) -> int:
         """Settles everything that is due now; the records."""
         records = 0
+        if self.producer is not None:
+            self.failures += self.producer.drain()
         while (batch := self.take()) is not None:
             records += batch.records
             self.settle(batch)
@@ -155,7 +169,7 @@ class Member:
         ended = sum(n for row in self.ledger.totals().values() for name, n in row.items() if name != "polled")
         polled = sum(row["polled"] for row in self.ledger.totals().values())
         states = sum(records + flying for records, _, flying in self.dispatcher.states().values())
-        return polled == ended + states
+        return polled == ended + states + sum(self.ledger.parking())
 
     def state(self) -> dict[str, object]:
         return {
@@ -169,7 +183,7 @@ class Member:
 
 def produce(servers: str, topic: str, values: Sequence[bytes | None], partition: int | None = None) -> None:
     """Stores the values, in turn over three partitions where none is given."""
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": 2, "message.max.bytes": 16_000_000})
+    producer = PlainProducer({"bootstrap.servers": servers, "linger.ms": 2, "message.max.bytes": 16_000_000})
     errors: list[object] = []
     for value, turn in zip(values, itertools.cycle(range(3)), strict=False):
         where = turn if partition is None else partition

@@ -15,6 +15,8 @@ from tidegate.types import CLASS_LABELS, Disposition
 FREE, LIVE, CLOSING, DEAD, ORPHAN = range(5)
 DELIVERED = DISPOSITIONS.index(Disposition.DELIVERED)
 DISCARDED = DISPOSITIONS.index(Disposition.DISCARDED)
+SAMPLED = DISPOSITIONS.index(Disposition.SAMPLED)
+EXPIRED = DISPOSITIONS.index(Disposition.EXPIRED)
 LANES = ("orders", "clicks")
 
 
@@ -24,6 +26,7 @@ class ModelSlot:
     lane: int
     partition: int
     next: int  # -1: not known before the first record
+    covered: int = -1  # behind the last record that was read; up to `next` they were dropped
     state: int = LIVE
     pending: dict[int, tuple[int, int]] = field(default_factory=dict)  # offset: (missing before it, class)
     abandoned: dict[int, int] = field(default_factory=dict)  # offset: missing before it; ended, never acknowledged
@@ -40,7 +43,10 @@ class ModelSlot:
             return self.fixed
         first = [offset - gap for offset, (gap, _) in self.pending.items()]
         first += [offset - gap for offset, gap in self.abandoned.items()]
-        return min(first, default=self.next)
+        return min(first, default=self.covered)
+
+    def move(self, offset: int) -> None:
+        self.next = self.covered = offset
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -74,7 +80,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert not slot.pending
                 slot.state = FREE
         self.slots = [slot for slot in self.slots if slot.number != number]
-        self.slots.append(ModelSlot(number, lane, partition, start, highest=start))
+        self.slots.append(ModelSlot(number, lane, partition, start, start, highest=start))
         fresh = self.ledger.test_slot(number)
         assert (fresh["read"], fresh["settled"], fresh["marked"], fresh["state"]) == (0, 0, 0, LIVE)
 
@@ -98,9 +104,9 @@ class LedgerMachine(RuleBasedStateMachine):
         if not idle and offset - slot.frontier >= self.span:
             assert gap is None
             return
-        assert gap == (0 if idle else offset - slot.next)
+        assert gap == (0 if idle else offset - slot.covered)
         slot.pending[offset] = (gap, klass)
-        slot.next = offset + 1
+        slot.move(offset + 1)
         self.polled[slot.lane, klass] += 1
         if park:
             slot.parked.add(offset)
@@ -135,7 +141,33 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.test_slot(slot.number)["next"] == offset + 1
         self.ledger.test_park_refused(slot.number, before["next"], before["covered"], klass)
         assert self.ledger.test_slot(slot.number) == before
-        slot.next = before["next"]
+        slot.next, slot.covered = before["next"], before["covered"]
+
+    @precondition(lambda self: self.slots)
+    @rule(
+        data=st.data(),
+        step=st.sampled_from([0, 0, 1, 64, 300]),
+        klass=st.integers(0, 3),
+        times=st.integers(1, 70),
+        disposition=st.sampled_from([SAMPLED, EXPIRED]),
+    )
+    def drop(self, data: st.DataObject, step: int, klass: int, times: int, disposition: int) -> None:
+        """The reader ends records by itself: settled at once, or with what is outstanding before them."""
+        if (slot := self._some(data, LIVE)) is None:
+            return
+        for _ in range(times):
+            offset = max(slot.next, 0) + step
+            idle = not slot.pending and not slot.abandoned
+            dropped = self.ledger.test_drop(slot.number, offset, klass, disposition)
+            assert dropped == (idle or offset - slot.frontier < self.span)
+            if not dropped:
+                return
+            slot.next = offset + 1
+            if idle:
+                slot.covered = slot.next
+            self.polled[slot.lane, klass] += 1
+            self.ended[slot.lane, klass, disposition] += 1
+            step = 0
 
     @precondition(lambda self: any(slot.parked for slot in self.slots))
     @rule(data=st.data())
@@ -157,7 +189,7 @@ class LedgerMachine(RuleBasedStateMachine):
         end = max(slot.next, 0) + beyond
         self.ledger.test_end(slot.number, end)
         if not slot.pending and not slot.abandoned:
-            slot.next = max(slot.next, end)
+            slot.move(max(slot.next, end))
 
     # ── the event loop ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -204,6 +236,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 slot.abandoned[offset] = missing
         if slot.state == DEAD and disposition != DISCARDED:
             self.stale += len(run)
+        if slot.state in (LIVE, CLOSING):  # the reader's sweep
+            self.ledger.test_catch_up(slot.number)
+            if not slot.pending and not slot.abandoned:
+                slot.covered = slot.next
 
     @precondition(lambda self: self.slots)
     @rule(data=st.data(), end=st.integers(0, 500))
@@ -262,6 +298,7 @@ class LedgerMachine(RuleBasedStateMachine):
         for slot in getattr(self, "slots", []):
             stands = self.ledger.test_slot(slot.number)
             assert stands["next"] == slot.next
+            assert stands["covered"] == slot.covered
             assert stands["frontier"] == slot.frontier  # so never past a record that is not settled (I1)
             assert slot.frontier >= slot.highest  # and it never goes back
             slot.highest = slot.frontier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from e2e.test_pressure import PARTITIONS, RATE, SERVICE, arriving, changes, total, watch
 from harness.fixtures import Scenes
-from harness.scene import Broker, event_class
+from harness.scene import Broker
 from ops.conftest import ops_of
 
 
@@ -18,7 +18,12 @@ def test_what_is_parked_comes_back(broker: Broker, scenes: Scenes) -> None:
             sidecar.wait_until(lambda: total(ops.figures(), "tidegate_ladder_rung") == 1, 14, "rung DEFER")
             seen = watch(ops, sidecar, 6)
         for figures in seen:
-            print({n: total(figures, f"tidegate_{n}") for n in ("ladder_rung", "service_records_per_second", "lane_lag_records", "buffer_records")})
+            print(
+                {
+                    n: total(figures, f"tidegate_{n}")
+                    for n in ("ladder_rung", "service_records_per_second", "lane_lag_records", "buffer_records")
+                }
+            )
         print(sidecar.tail())
         scene.app.mode()
         scene.wait_events(sidecar, 14 * RATE, 60)

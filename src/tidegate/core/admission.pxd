@@ -40,7 +40,6 @@ cdef class Admission(Headers):
     cdef bint gated                      # there is one
     cdef bint ordered                    # and it was told something, for the batch in hand
     cdef bint counting                   # it counts types, told or not
-    cdef int32_t overflow                # event loop's: bits of classes that are parked where their ring is full
     cdef bint keep_key
     cdef int level
     cdef int64_t ttl_ms                  # of bulk; 0: it never expires

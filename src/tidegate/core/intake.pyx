@@ -8,7 +8,7 @@ itself, and nothing that was fetched is thrown away.
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t
 from libc.stdio cimport snprintf
-from libc.string cimport memcpy, memmove
+from libc.string cimport memcpy, memmove, memset
 
 from tidegate.core.admission cimport TG_HOLD, scan_flags, write_extra
 from tidegate.core.atomic cimport tg_load_i32, tg_store_i32, tg_store_i64
@@ -221,10 +221,13 @@ cdef class Intake(Admission):
             block = 0
         record = self.rings.reserve(verdict.klass, message.len + key_len + block + extra)
         if record is NULL:
-            if at_gate and tg_load_i32(&self.overflow) >> verdict.klass & 1:
+            if lane.bucket < 0 and tg_load_i32(&self.overflow) >> verdict.klass & 1:
+                if not at_gate:
+                    memset(&sample, 0, sizeof(tg_sample))
                 action = self.park(lane, slot, gap, verdict.klass, message, headers, gathered, &sample, now_ns)
                 if action == TG_PARK:
-                    self.gate.count(&arrival, &sample, action)
+                    if at_gate:
+                        self.gate.count(&arrival, &sample, action)
                     self._note_read(counts, &verdict, now_ns)
                     return True
                 if action == TG_HOLD:

@@ -101,6 +101,7 @@ cdef class Lanes:
     cdef uint64_t stale                  # messages of partitions that were no longer ours
     cdef Producer producer               # of the parking topic; None: nothing is parked
     cdef str parking_topic
+    cdef int32_t overflow                # event loop's: bits of classes that are parked where their ring is full
     cdef bint waits[4]                   # by class: topics that a rule gave to it can wait in Kafka
     cdef tg_bucket buckets[TG_BUCKETS_OF_LANES]
 
@@ -108,6 +109,7 @@ cdef class Lanes:
     cdef tg_lane *_new_lane(self, int handle, str topic) noexcept
     cdef bint place(self, tg_lane *lane, int32_t partition, tg_slot *slot) noexcept nogil
     cdef void forget(self, tg_lane *lane, int32_t partition, int64_t now_ns) noexcept nogil
+    cdef bint _may_overflow(self, const tg_lane *lane) noexcept nogil
     cdef bint released(self, tg_lane *lane, int64_t now_ns) noexcept nogil
     cdef int64_t allowed(self, tg_lane *lane, int64_t now_ns) noexcept nogil
     cdef void count_queued(self) noexcept nogil

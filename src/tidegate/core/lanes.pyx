@@ -145,6 +145,11 @@ cdef class Lanes:
             lane.holds += 1
         tg_store_i32(&lane.hold, reason)
 
+    cdef bint _may_overflow(self, const tg_lane *lane) noexcept nogil:
+        """Whether what found its ring full may be parked instead. Never what was parked before."""
+        return (not lane.parking and lane.bucket < 0 and tg_load_i32(&self.overflow) >> lane.hold_class & 1
+                and self.producer.has_room(lane.hold_bytes))
+
     cdef bint released(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
         """Whether the lane may be read; ends its hold where the reason has gone, or begins one that was ordered.
 
@@ -159,7 +164,7 @@ cdef class Lanes:
         if lane.hold == TG_HALTED:
             return False
         if lane.hold == TG_HELD_RING:
-            if not self.rings.has_room(lane.hold_class, lane.hold_bytes):
+            if not self.rings.has_room(lane.hold_class, lane.hold_bytes) and not self._may_overflow(lane):
                 return False
         elif lane.hold == TG_HELD_PARKING:
             if not self.producer.has_room(lane.hold_bytes):

@@ -189,6 +189,6 @@ class Pressure:
     keep: tuple[float, ...]
     changes: Mapping[Rung, int]
     view: View | None
-    parking: Parking = Parking()
-    state: ParkingState = ParkingState()
+    parking: Parking = field(default_factory=Parking)
+    state: ParkingState = field(default_factory=ParkingState)
     emptying_seconds: float = 0.0
