@@ -1,7 +1,7 @@
 """What the dispatcher costs for each record: from the ring into a batch's body, and its offsets settled.
 
-Run: pytest benchmarks/micro/bench_dispatch.py --benchmark-only. `ns_per_record` in each result's extra_info is the median
-of the rounds, `ns_min` their least; filling the ring does not count.
+Run: pytest benchmarks/micro/bench_dispatch.py --benchmark-only. `ns_per_record` in each result's extra_info is the
+median of the rounds, `ns_min` their least; filling the ring does not count.
 """
 
 from __future__ import annotations

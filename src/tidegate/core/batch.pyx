@@ -1,8 +1,8 @@
 """Batch: records of one class on their way to a sink, with the offsets that they settle.
 
 A batch owns its bytes; it does not change after it was built, so that each retry sends the same body under the same
-idempotency key. What was parked is acknowledged in the parking topic, and told to the app under the ids that it had where
-it stood before: there are two lists of runs then.
+idempotency key. What was parked is acknowledged in the parking topic, and told to the app under the ids that it had
+where it stood before: there are two lists of runs then.
 """
 
 from libc.stdlib cimport free, malloc, realloc
@@ -210,8 +210,7 @@ cdef class Batch:
         return self._headers
 
     def ids(self) -> list:
-        """``(topic, partition, offset)`` of each record in the order of the body, or where it stood before it was parked.
-        """
+        """``(topic, partition, offset)`` of each record in the order of the body; of a parked one, where it stood."""
         cdef uint32_t i, j, count = self.id_run_count if self.id_runs is not NULL else self.run_count
         cdef tg_run *runs = self.id_runs if self.id_runs is not NULL else self.runs
         cdef tg_identity at

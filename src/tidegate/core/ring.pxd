@@ -40,8 +40,8 @@ cdef struct tg_record:
     int64_t timestamp_ms         # the record's own; -1: none
     int64_t read_ns              # monotonic time of the read
 
-# What most records have nothing of: how one was sampled, and where it stood before it was parked. Its place in memory is
-# not aligned.
+# What most records have nothing of: how one was sampled, and where it stood before it was parked. Its place in memory
+# is not aligned.
 cdef struct tg_extra:
     int64_t origin_offset
     uint64_t randomness          # R and T of csrc/tg_sample.h, 0 where not flagged
