@@ -286,7 +286,7 @@ def test_a_record_of_several_chunks_keeps_its_origin_and_weight() -> None:
 
 
 def test_what_was_sampled_costs_the_longest_line() -> None:
-    """Nothing is written behind what was reserved, where each part is as long as can be; the sanitized build watches."""
+    """Nothing is written behind what was reserved, where each part is the longest; the sanitized build watches."""
     flow = flow_of("envelope")
     origin = flow.ledger.test_origin(b"t" * 249, 2**31 - 1)
     extra = Extra(origin, 2**63 - 1, 2**56 - 1, 2**56 - 1, 1.7976931348623157e282, replayed=True)
