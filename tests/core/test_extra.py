@@ -180,7 +180,7 @@ def test_a_batch_has_as_many_ids_as_its_header_has_room_for(
             where = (partition + n) % 4 if jumps else partition
             at[where] = max(0, at[where] + (1 if n % 3 else step))
             extra = Extra(flow.ledger.test_origin(topic.encode(), where), at[where], replayed=True)
-            assert flow.add(BULK, b"1", topic=PARKED, extra=extra) is not None
+            assert flow.add(BULK, b"1", topic=PARKED, step=n % 2, extra=extra) is not None
             ids.append((topic, where, at[where]))
     for batch in batches(flow):
         header = batch.headers["X-Tidegate-Offsets"]
@@ -188,6 +188,30 @@ def test_a_batch_has_as_many_ids_as_its_header_has_room_for(
         assert len(header) <= 4096
         if len(ids) > batch.records:
             assert len(write_offsets(ids[: batch.records + 1])) > 4096
+        del ids[: batch.records]
+    assert not ids
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=8))
+def test_places_that_have_no_number_stand_beside_those_that_have(script: list[tuple[int, bool]]) -> None:
+    """The table was full: such a record is known by its place in the parking topic. A slot's number is no origin's, and
+    what has the next offset in another partition is no neighbour."""
+    flow = Flow(max_records=100_000, topics=(PARKED,))
+    for partition in range(4):
+        assert flow.slot(PARKED, partition) == partition
+        assert flow.ledger.test_origin(b"orders", partition) == partition + 1
+    ids: list[Id] = []
+    offsets = [0] * 4
+    for n, (partition, known) in enumerate(script * 300):
+        extra = Extra(partition + 1 if known else 0, n, replayed=True)
+        offset = flow.add(BULK, b"1", topic=PARKED, partition=partition, step=n - offsets[partition], extra=extra)
+        assert offset == n
+        offsets[partition] = n + 1
+        ids.append(("orders", partition, n) if known else (PARKED, partition, n))
+    for batch in batches(flow):
+        assert batch.ids() == ids[: batch.records]
+        assert batch.offsets == write_offsets(ids[: batch.records])
+        assert len(ids) == batch.records or len(write_offsets(ids[: batch.records + 1])) > 4096
         del ids[: batch.records]
     assert not ids
 
@@ -286,7 +310,7 @@ def test_a_record_of_several_chunks_keeps_its_origin_and_weight() -> None:
 
 
 def test_what_was_sampled_costs_the_longest_line() -> None:
-    """Nothing is written behind what was reserved, where every part is as long as it gets: see `make asan`."""
+    """Nothing is written behind what was reserved, where each part is the longest; the sanitized build watches."""
     flow = flow_of("envelope")
     origin = flow.ledger.test_origin(b"t" * 249, 2**31 - 1)
     extra = Extra(origin, 2**63 - 1, 2**56 - 1, 2**56 - 1, 1.7976931348623157e282, replayed=True)

@@ -27,6 +27,8 @@ def test_a_place_has_one_number_and_a_number_one_place(asked: list[tuple[bytes, 
         number = ledger.test_origin(*place)
         assert number == model.setdefault(place, len(model) + 1)
     for place, number in model.items():
+        assert ledger.test_origin(*place) == number
+    for place, number in model.items():
         assert ledger.test_place(number) == place
     with pytest.raises(IndexError):
         ledger.test_place(len(model) + 1)
@@ -39,7 +41,7 @@ def test_the_table_is_full_after_65_536_places() -> None:
         assert ledger.test_origin(b"topic-%d" % (n % 7), n) == n + 1
     for n in (65_536, 65_537, 65_536):
         assert ledger.test_origin(b"topic-0", n) == 0
-    for n in (0, 1, 63, 64, 255, 256, 40_000, 65_535):
+    for n in range(65_536):
         assert ledger.test_origin(b"topic-%d" % (n % 7), n) == n + 1
         assert ledger.test_place(n + 1) == (b"topic-%d" % (n % 7), n)
 

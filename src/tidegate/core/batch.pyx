@@ -210,7 +210,7 @@ cdef class Batch:
         return self._headers
 
     def ids(self) -> list:
-        """``(topic, partition, offset)`` of each record in the order of the body; as it was before it was parked."""
+        """``(topic, partition, offset)`` of each record in the order of the body; of a parked one, where it stood."""
         cdef uint32_t i, j, count = self.id_run_count if self.id_runs is not NULL else self.run_count
         cdef tg_run *runs = self.id_runs if self.id_runs is not NULL else self.runs
         cdef tg_identity at

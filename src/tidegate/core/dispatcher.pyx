@@ -1,59 +1,28 @@
-"""Dispatcher: records out of the rings into batches, each of one class, in the order of `Schedule`.
-
-The records of a batch were all parked before, or none was; and but for an envelope, where each says its own, they have
-one weight. A batch therefore ends before a record that is unlike its first in that.
-"""
+"""Dispatcher: records out of the rings into batches, each of one class, in the order of `Schedule`."""
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
 from posix.unistd cimport write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_u64, tg_swap_i32
-from tidegate.core.csrc cimport tg_sample
+from tidegate.core.cut cimport cut_batch, deliverable, identify, tg_cut
 from tidegate.core.encode cimport (
     TG_FORMAT_ENVELOPE,
     TG_FORMAT_JSON,
     TG_FORMAT_NDJSON,
     TG_FORMAT_OPAQUE,
-    envelope_bound,
     envelope_write,
-    plain_bound,
     plain_write,
     tg_identity,
-    weight_of,
 )
-from tidegate.core.ledger cimport (
-    TG_DELIVERED,
-    TG_DISCARDED,
-    TG_DISPOSITIONS,
-    TG_SLOT_LIVE,
-    TG_SLOT_ORPHAN,
-    tg_lane_counts,
-    tg_slot,
-)
-from tidegate.core.origins cimport tg_place
-from tidegate.core.ring cimport (
-    TG_EXTRA_REPLAYED,
-    TG_RECORD_EXTRA,
-    TG_RECORD_INVALID,
-    get_extra,
-    record_bytes,
-    record_len,
-    tg_cursor,
-    tg_extra,
-)
+from tidegate.core.ledger cimport TG_DELIVERED, TG_DISCARDED, TG_DISPOSITIONS, tg_slot
+from tidegate.core.ring cimport TG_RECORD_EXTRA, get_extra, record_bytes, tg_cursor, tg_extra
 from tidegate.core.schedule cimport NANOS, Schedule
 
 from tidegate.core.schedule import AGE_BUDGET_SECONDS
-
-cdef extern from *:
-    """
-    #define tg_prefetch(p) __builtin_prefetch(p)
-    """
-    void tg_prefetch(const void *p) noexcept nogil
 
 cdef extern from "Python.h":
     # As pointers: a bytes object may be resized only while nobody else holds a reference.
@@ -63,10 +32,7 @@ cdef extern from "Python.h":
     void Py_DECREF(PyObject *text)
 
 cdef enum:
-    OFFSETS_ROOM = 4096     # bytes of the X-Tidegate-Offsets header
     MAX_AGE_MS = 0x7FFFFFFF
-
-cdef uint64_t ORIGIN = <uint64_t>1 << 32    # of a place's number: one of Ledger.origin, not a slot's
 
 FORMATS = {"ndjson": TG_FORMAT_NDJSON, "json": TG_FORMAT_JSON, "envelope": TG_FORMAT_ENVELOPE}
 
@@ -81,35 +47,6 @@ cdef int64_t monotonic_ns() noexcept nogil:
     cdef timespec now
     clock_gettime(CLOCK_MONOTONIC, &now)
     return <int64_t>now.tv_sec * NANOS + now.tv_nsec
-
-
-cdef inline void fetch_ahead(const tg_record *record) noexcept nogil:
-    """A ring that was full holds records that left the cache long ago. They stand one behind the other, so the lines
-    two KiB ahead are asked for while this record is looked at; both passes of a batch then find them near."""
-    cdef const char *ahead = <const char *>record + 2048
-    cdef const char *end = ahead + (record.size if record.size < 1024 else 1024)
-    while ahead < end:
-        tg_prefetch(ahead)
-        ahead += 64
-
-
-cdef inline bint deliverable(tg_slot *slot) noexcept nogil:
-    cdef int32_t state = tg_load_i32(&slot.state)
-    return state == TG_SLOT_LIVE or state == TG_SLOT_ORPHAN
-
-
-cdef inline void identify(Ledger ledger, const tg_record *record, const tg_extra *extra, tg_slot *slot,
-                          tg_identity *out) noexcept nogil:
-    """What the app knows a record by; `extra` NULL or without an origin: where it stands."""
-    cdef const tg_place *place
-    cdef tg_lane_counts *lane
-    if extra is not NULL and extra.origin:
-        place = ledger.origins.place(extra.origin)
-        out.topic, out.topic_len, out.partition = place.topic, place.topic_len, place.partition
-        out.offset = extra.origin_offset
-    else:
-        lane = ledger.lanes[slot.lane]
-        out.topic, out.topic_len, out.partition, out.offset = lane.topic, lane.topic_len, slot.partition, record.offset
 
 
 cdef class Dispatcher:
@@ -220,104 +157,32 @@ cdef class Dispatcher:
     cdef Batch _build(self, int klass, int64_t now_ns):
         """A batch of the class's oldest records. The head is known to be there and live."""
         cdef Batch batch = Batch.__new__(Batch)
-        cdef tg_cursor at = self.rings.cursor(klass)
+        cdef tg_cut cut
         cdef tg_record *record
         cdef tg_slot *slot
         cdef tg_extra extra
         cdef tg_extra *more           # NULL: the record has none
-        cdef tg_sample sample
         cdef tg_identity id
-        cdef size_t bound = 2, size = 2, one, estimate
-        cdef uint32_t n = 0, i
-        cdef uint32_t unlike = 0      # TG_RECORD_EXTRA where a record that has none would be unlike the first
-        cdef bint replayed, named
-        cdef double weight
-        cdef size_t header = 0
-        cdef int64_t offset, last_offset = 0
-        cdef uint64_t where, last_where = 0, run_count = 0, longer = 0
-        cdef int format = self.format
+        cdef uint32_t i
+        cdef int format
         cdef PyObject *body
         cdef uint8_t *start
         cdef uint8_t *out
-        cdef bint envelope = format == TG_FORMAT_ENVELOPE
         cdef int64_t now_ms = wall_ms()
         batch.klass, batch.ledger, batch.taken_ns, batch.oldest_ms = klass, self.ledger, now_ns, -1
-        batch.weight, batch.replayed = 1.0, False
         with nogil:
-            # First pass: how many records fit, and how large the body can get.
-            while n < self._batch_records:
-                record = self.rings.peek(klass, &at)
-                if record is NULL:
-                    break
-                fetch_ahead(record)
-                slot = self.ledger.slots[record.slot]
-                if n and not deliverable(slot):
-                    break  # discarded when it is the head (a head revoked since _ready is merely in flight)
-                if record.flags & TG_RECORD_INVALID:
-                    if n:
-                        break
-                    format = TG_FORMAT_OPAQUE
-                more = NULL
-                where, offset = record.slot, record.offset
-                if (record.flags | unlike) & TG_RECORD_EXTRA:
-                    replayed, weight = False, 1.0
-                    if record.flags & TG_RECORD_EXTRA:
-                        more = &extra
-                        get_extra(record, more)
-                        replayed = extra.flags & TG_EXTRA_REPLAYED != 0
-                        if not envelope or format == TG_FORMAT_OPAQUE:
-                            weight = weight_of(more, &sample)
-                        if extra.origin:
-                            where, offset = ORIGIN | extra.origin, extra.origin_offset
-                    if n == 0:
-                        batch.weight, batch.replayed = weight, replayed
-                        unlike = TG_RECORD_EXTRA if replayed or weight != 1.0 else 0
-                    elif replayed != batch.replayed or weight != batch.weight:
-                        break
-                named = n == 0 or where != last_where or offset <= last_offset
-                if named or envelope:
-                    identify(self.ledger, record, more, slot, &id)
-                if envelope:
-                    one = envelope_bound(record, id.topic_len)
-                    estimate = record_len(record) + id.topic_len + 128
-                else:
-                    one = plain_bound(record) + 1
-                    estimate = one
-                if n and size + estimate > self.max_bytes:
-                    break
-                # Length of the offsets header.
-                if named:
-                    header += id.topic_len + decimal_digits(id.partition) + decimal_digits(offset) + 3
-                    run_count = 1
-                elif offset == last_offset + 1 and (record.gap == 0 or where & ORIGIN):
-                    run_count += 1
-                    if run_count == 2:
-                        header += 2
-                        longer = 10
-                    elif run_count == longer:
-                        header += 1
-                        longer *= 10
-                else:
-                    header += decimal_digits(offset - last_offset) + 2
-                    run_count = 1
-                if header > OFFSETS_ROOM + 1 and n:  # the first place has no semicolon
-                    break
-                last_where, last_offset = where, offset
-                bound += one
-                size += estimate
-                n += 1
-                self.rings.step(&at, record)
-                if format == TG_FORMAT_OPAQUE:
-                    break
-        body = new_bytes(NULL, <Py_ssize_t>bound)
+            cut_batch(self.rings, self.ledger, klass, self.format, self._batch_records, self.max_bytes, &cut)
+        format = cut.format
+        batch.weight, batch.replayed = cut.weight, cut.replayed
+        body = new_bytes(NULL, <Py_ssize_t>cut.bound)
         start = <uint8_t *>PyBytes_AS_STRING(body)
         out = start
-        batch.ages_ms = <int32_t *>malloc(n * sizeof(int32_t))
+        batch.ages_ms = <int32_t *>malloc(cut.records * sizeof(int32_t))
         with nogil:
             if format == TG_FORMAT_JSON:
                 out[0] = b"["
                 out += 1
-            for i in range(n):
+            for i in range(cut.records):
                 record = self.rings.consume(klass)
                 slot = self.ledger.slots[record.slot]
                 more = NULL
@@ -487,17 +352,8 @@ cdef class Dispatcher:
         return tuple(errors)
 
     cdef int64_t _given(self, int klass) noexcept nogil:
-        """Records that the reader put into the ring, gave to the producer or dropped."""
-        return <int64_t>(tg_load_u64(&self.rings.rings[klass].pushed_local) + tg_load_u64(&self.ledger.parked[klass])
-                         + tg_load_u64(&self.ledger.dropped[klass]))
-
-
-cdef size_t decimal_digits(int64_t number) noexcept nogil:
-    cdef size_t n = 1
-    while number >= 10:
-        number //= 10
-        n += 1
-    return n
+        """Records that the reader put into the ring or gave to the producer."""
+        return <int64_t>(tg_load_u64(&self.rings.rings[klass].pushed_local) + tg_load_u64(&self.ledger.parked[klass]))
 
 
 cdef uint8_t *raw_write(tg_record *record, uint8_t *out) noexcept nogil:

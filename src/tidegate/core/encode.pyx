@@ -203,7 +203,7 @@ cdef double weight_of(const tg_extra *extra, tg_sample *sample) noexcept nogil:
     sample.has_randomness = extra.flags & TG_EXTRA_HAS_RANDOMNESS != 0
     sample.has_threshold = extra.flags & TG_EXTRA_HAS_THRESHOLD != 0
     sample.randomness = extra.randomness
-    sample.threshold = extra.threshold if sample.has_threshold else 0
+    sample.threshold = extra.threshold
     sample.factor = extra.factor
     weight = tg_sample_weight(sample)
     return weight if weight > 0 and isnormal(weight) else 1.0

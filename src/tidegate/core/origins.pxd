@@ -1,8 +1,8 @@
 # Origins: numbers for the places, topic and partition, at which parked records stood.
 #
 # The reader's thread gives numbers; the event loop reads the entry of a number that came with a record. Entries stand
-# in blocks that never move and do not change once the number is given, and the record's publication (ring.pxd) orders the
-# one before the other: no lock, no atomics.
+# in blocks that never move and do not change once the number is given, and the record's publication (ring.pxd) orders
+# the one before the other: no lock, no atomics.
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
