@@ -38,7 +38,7 @@ from tidegate.broker.parking import (
     judge,
     planned,
 )
-from tidegate.broker.parking_words import for_how_long
+from tidegate.broker.parking_words import command, for_how_long
 from tidegate.config import Settings, load
 from tidegate.errors import ConfigError
 
@@ -369,3 +369,11 @@ def test_a_source_whose_configuration_is_not_known_decides_nothing() -> None:
 )
 def test_times_in_words(milliseconds: int, words: str) -> None:
     assert for_how_long(milliseconds) == words
+
+
+def test_the_command_is_for_the_brokers_that_are_configured() -> None:
+    chosen = settings("a:1,b:2", "x", kafka_security_protocol="ssl")
+    assert command(chosen, "parked", -1, {"retention.ms": "-1"}, None) == (
+        "kafka-topics.sh --create --topic parked --bootstrap-server a:1,b:2 --config retention.ms=-1"
+        " --command-config client.properties"
+    )
