@@ -138,6 +138,19 @@ def test_what_the_group_has_taken_back_does_not_wait(broker: Broker, topic: str)
     assert (nothing.waiting, nothing.read, nothing.complete, nothing.classes) == (0, 0, True, {})
 
 
+def test_what_comes_while_it_is_read_is_left_out(broker: Broker, topic: str) -> None:
+    chosen = settings(broker.bootstrap_servers, topic)
+    pairs = some(700)
+    park(broker.bootstrap_servers, topic, pairs)
+    found = listing(chosen, 0)
+    park(broker.bootstrap_servers, topic, some(400, seed=2))
+    left = {part.partition: part for part in found.ranges}
+    with parked_records._consumer(chosen) as consumer:
+        parked_records._read(chosen, consumer, found, left, 10**6)
+    assert (found.classes, found.topics) == model(pairs)
+    assert not left
+
+
 def test_a_topic_that_is_not_there_is_said_and_not_made(broker: Broker) -> None:
     chosen = settings(broker.bootstrap_servers, f"nowhere-{next(_numbers)}")
     for _ in range(2):

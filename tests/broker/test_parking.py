@@ -27,7 +27,7 @@ from harness.fixtures import require_java
 from harness.kafka import KafkaServer
 from harness.ports import free_ports
 from harness.topics import create_topic, delete_topic
-from tidegate.broker.admin import NoAnswerError
+from tidegate.broker.admin import Cluster, NoAnswerError
 from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.broker.parking import (
     DEFAULT_MESSAGE_BYTES,
@@ -306,6 +306,23 @@ def test_one_that_comes_in_time_is_waited_for() -> None:
         time.sleep(0.5)
         broker.set_broker_up(1)
         assert asked.result(20).partitions == 4
+
+
+def test_one_that_goes_away_amid_it_is_no_refusal() -> None:
+    """What a source is like must be known before the topic is made after it."""
+    require_java()
+    with KafkaServer() as server:
+        chosen = settings(server.bootstrap_servers, "source")
+        create_topic(server.bootstrap_servers, "source", 1)
+        asked = Cluster(chosen, 1)
+        assert asked.topics() == {"source": 1}
+        server.kill()
+        with pytest.raises(NoAnswerError):
+            asked.configs(["source"])
+        with pytest.raises(NoAnswerError):
+            asked.create("parked", 1, {}, ())
+        with pytest.raises(NoAnswerError):
+            asked.topics()
 
 
 # ---- decided ----
