@@ -144,10 +144,15 @@ def test_what_comes_while_it_is_read_is_left_out(broker: Broker, topic: str) -> 
     park(broker.bootstrap_servers, topic, pairs)
     found = listing(chosen, 0)
     park(broker.bootstrap_servers, topic, some(400, seed=2))
+    read_up_to(chosen, found)
+    assert (found.classes, found.topics) == model(pairs)
+
+
+def read_up_to(chosen: Settings, found: Listing) -> None:
+    """Reads what is in the ranges that were found earlier."""
     left = {part.partition: part for part in found.ranges}
     with parked_records._consumer(chosen) as consumer:
         parked_records._read(chosen, consumer, found, left, 10**6)
-    assert (found.classes, found.topics) == model(pairs)
     assert not left
 
 
@@ -206,6 +211,10 @@ def test_an_end_that_no_record_has_is_reached(kafka_broker: Broker) -> None:
     found = listing(settings(servers, topic), 10**6)
     assert (found.read, found.complete) == (50, True)
     assert found.waiting == 52, "by offsets, and both are ones"
+    seen = listing(settings(servers, topic), 0)
+    park(servers, topic, some(10, seed=2))
+    read_up_to(settings(servers, topic), seen)
+    assert seen.read == 50, "what follows the markers came later"
 
 
 def test_a_broker_that_cannot_delete_says_so() -> None:

@@ -367,6 +367,20 @@ def test_it_is_refused_exactly_where_a_source_keeps_longer(sources: dict[str, So
             judge("p", config, sources)
 
 
+@pytest.mark.parametrize(
+    ("policy", "retention", "kept_ms"),
+    [
+        ("delete", "5", 5),
+        ("delete", "-1", -1),
+        ("compact", "5", -1),
+        ("compact,delete", "5", 5),
+        ("delete,compact", "-1", -1),
+    ],
+)
+def test_how_long_a_source_keeps_its_records(policy: str, retention: str, kept_ms: int) -> None:
+    assert Source(1, {"cleanup.policy": policy, "retention.ms": retention}).retention_ms == kept_ms
+
+
 def test_a_source_whose_configuration_is_not_known_decides_nothing() -> None:
     silent = {"a": Source(3, {})}
     assert planned(silent).config["retention.ms"] == str(WEEK_MS)
