@@ -74,7 +74,7 @@ def test_the_console_script_is_the_same() -> None:
 def test_help_goes_to_stdout() -> None:
     done = tidegate_run("--help")
     assert done.returncode == 0
-    for command in ("run", "demo", "validate", "config", "health", "drain", "pressure"):
+    for command in ("run", "demo", "validate", "config", "health", "drain", "pressure", "parked"):
         assert command in done.stdout
     assert "--until-end" in tidegate_run("run", "--help").stdout
 
@@ -91,6 +91,8 @@ def test_help_goes_to_stdout() -> None:
         ["pressure", "set", "auto"],
         ["pressure", "set"],
         ["pressure", "lower"],
+        ["parked", "lost"],
+        ["parked", "list", "--limit", "some"],
     ],
 )
 def test_wrong_usage_is_exit_2(arguments: list[str]) -> None:

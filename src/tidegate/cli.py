@@ -236,14 +236,13 @@ def parked_drop(
     limit: _Limit = _LIMIT,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete what waits now. It is lost: Kafka has it nowhere else. A sidecar counts it as lost by retention."""
+    """Delete what waits now. It is lost: Kafka has it nowhere else. A sidecar that runs counts it as lost by retention.
+
+    Exit code 1: not all was deleted, or it was not wanted after all.
+    """
     from tidegate import parked_cli
 
-    parked_cli.drop(_read().settings, limit, ask=None if yes else _sure)
-
-
-def _sure(question: str) -> bool:
-    return typer.confirm(question, err=True)
+    raise typer.Exit(parked_cli.drop(_read().settings, limit, yes=yes))
 
 
 def _read(*, running: bool = False) -> Configuration:

@@ -6,7 +6,7 @@ Results go to stdout; questions and what does not fit into JSON to stderr.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -47,12 +47,12 @@ def show(settings: Settings, limit: int, *, as_json: bool) -> None:
     _print(found, console if console.is_terminal else Console(width=_WIDE))
 
 
-def drop(settings: Settings, limit: int, *, ask: Callable[[str], bool] | None) -> None:
-    """Shows what waits, asks, and deletes it; of what comes meanwhile nothing.
+def drop(settings: Settings, limit: int, *, yes: bool) -> int:
+    """Shows what waits, asks unless it is `yes` already, and deletes it; of what comes meanwhile nothing. Returns the
+    exit code.
 
     Args:
         limit: as for `show`.
-        ask: whether to go on after this question; None: without asking.
 
     Raises:
         ConfigError, BrokerError: as for `show`, and where not all was dropped.
@@ -66,12 +66,18 @@ def drop(settings: Settings, limit: int, *, ask: Callable[[str], bool] | None) -
     _print(found, stderr if stderr.is_terminal else Console(file=sys.stderr, width=_WIDE))
     if not found.waiting:
         print("nothing to drop")
-        return
-    if ask is not None and not ask(f"Drop {found.waiting} records for good?"):
+        return 0
+    if not yes and not _sure(f"Drop {found.waiting} records for good?"):
         print("nothing was dropped")
-        return
+        return 1
     gone = delete(settings, found.ranges)
     print(f"dropped {gone} records from {found.topic}{_by_class(found)}")
+    return 0
+
+
+def _sure(question: str) -> bool:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def as_one_line(found: Listing) -> str:

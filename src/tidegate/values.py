@@ -7,6 +7,7 @@ import ctypes
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 _UNITS = {
@@ -95,7 +96,12 @@ def matches_topic(entry: str, topic: str) -> bool:
     if not entry.startswith("^"):
         return entry == topic
     with _compiled(entry) as (code, regex):
-        return code == 0 and ctypes.CDLL(None).regexec(regex, topic.encode(), ctypes.c_size_t(0), None, 0) == 0
+        return code == 0 and _libc().regexec(regex, topic.encode(), ctypes.c_size_t(0), None, 0) == 0
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def _fault_of_expression(text: str) -> str | None:
@@ -103,7 +109,7 @@ def _fault_of_expression(text: str) -> str | None:
     with _compiled(text) as (code, regex):
         if code == 0:
             return None
-        libc = ctypes.CDLL(None)
+        libc = _libc()
         libc.regerror.restype = ctypes.c_size_t
         words = ctypes.create_string_buffer(200)
         libc.regerror(code, regex, words, ctypes.c_size_t(len(words)))
@@ -113,7 +119,7 @@ def _fault_of_expression(text: str) -> str | None:
 @contextmanager
 def _compiled(text: str) -> Iterator[tuple[int, ctypes.Array[ctypes.c_char]]]:
     """(0 or what is wrong, the C library's regex_t): librdkafka uses these."""
-    libc = ctypes.CDLL(None)
+    libc = _libc()
     regex = ctypes.create_string_buffer(_REGEX_BYTES)
     code: int = libc.regcomp(regex, text.encode(), _REG_EXTENDED)
     try:

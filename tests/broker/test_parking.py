@@ -27,7 +27,7 @@ from harness.fixtures import require_java
 from harness.kafka import KafkaServer
 from harness.ports import free_ports
 from harness.topics import create_topic, delete_topic
-from tidegate.broker.admin import NoAnswerError
+from tidegate.broker.admin import Cluster, NoAnswerError
 from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.broker.parking import (
     DEFAULT_MESSAGE_BYTES,
@@ -38,7 +38,7 @@ from tidegate.broker.parking import (
     judge,
     planned,
 )
-from tidegate.broker.parking_words import for_how_long
+from tidegate.broker.parking_words import command, for_how_long
 from tidegate.config import Settings, load
 from tidegate.errors import ConfigError
 
@@ -308,6 +308,23 @@ def test_one_that_comes_in_time_is_waited_for() -> None:
         assert asked.result(20).partitions == 4
 
 
+def test_one_that_goes_away_amid_it_is_no_refusal() -> None:
+    """What a source is like must be known before the topic is made after it."""
+    require_java()
+    with KafkaServer() as server:
+        chosen = settings(server.bootstrap_servers, "source")
+        create_topic(server.bootstrap_servers, "source", 1)
+        asked = Cluster(chosen, 1)
+        assert asked.topics() == {"source": 1}
+        server.kill()
+        with pytest.raises(NoAnswerError):
+            asked.configs(["source"])
+        with pytest.raises(NoAnswerError):
+            asked.create("parked", 1, {}, ())
+        with pytest.raises(NoAnswerError):
+            asked.topics()
+
+
 # ---- decided ----
 
 RETENTIONS = st.one_of(st.just(-1), st.integers(0, 1 << 40))
@@ -350,6 +367,20 @@ def test_it_is_refused_exactly_where_a_source_keeps_longer(sources: dict[str, So
             judge("p", config, sources)
 
 
+@pytest.mark.parametrize(
+    ("policy", "retention", "kept_ms"),
+    [
+        ("delete", "5", 5),
+        ("delete", "-1", -1),
+        ("compact", "5", -1),
+        ("compact,delete", "5", 5),
+        ("delete,compact", "-1", -1),
+    ],
+)
+def test_how_long_a_source_keeps_its_records(policy: str, retention: str, kept_ms: int) -> None:
+    assert Source(1, {"cleanup.policy": policy, "retention.ms": retention}).retention_ms == kept_ms
+
+
 def test_a_source_whose_configuration_is_not_known_decides_nothing() -> None:
     silent = {"a": Source(3, {})}
     assert planned(silent).config["retention.ms"] == str(WEEK_MS)
@@ -369,3 +400,11 @@ def test_a_source_whose_configuration_is_not_known_decides_nothing() -> None:
 )
 def test_times_in_words(milliseconds: int, words: str) -> None:
     assert for_how_long(milliseconds) == words
+
+
+def test_the_command_is_for_the_brokers_that_are_configured() -> None:
+    chosen = settings("a:1,b:2", "x", kafka_security_protocol="ssl")
+    assert command(chosen, "parked", -1, {"retention.ms": "-1"}, None) == (
+        "kafka-topics.sh --create --topic parked --bootstrap-server a:1,b:2 --config retention.ms=-1"
+        " --command-config client.properties"
+    )

@@ -7,7 +7,13 @@ from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 
 from tidegate import kafka_names
-from tidegate.broker.properties import check, consumer_properties, producer_properties, tool_properties
+from tidegate.broker.properties import (
+    check,
+    consumer_properties,
+    looking_properties,
+    producer_properties,
+    tool_properties,
+)
 from tidegate.config import Settings, load
 from tidegate.core.ledger import Ledger
 from tidegate.core.producer import Producer
@@ -236,3 +242,12 @@ def test_tools_say_nothing_by_themselves(capfd: pytest.CaptureFixture[str]) -> N
     assert not {"session.timeout.ms", "fetch.max.bytes", "check.crcs"} & found.keys()
     AdminClient(dict[str, str | int | float | bool](found)).poll(0.2)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("largest", [{}, {"TIDEGATE_KAFKA_MESSAGE_MAX_BYTES": "200000000"}])
+def test_who_looks_takes_nothing_and_fetches_little(largest: dict[str, str]) -> None:
+    found = looking_properties(load(BROKER | CONSUMERS_ALONE | SHARED | largest | {"TIDEGATE_GROUP_ID": "shop"}))
+    expected = {"group.id": "shop", "enable.auto.commit": "false", "queued.max.messages.kbytes": "512"}
+    expected |= {"fetch.message.max.bytes": "65536", "isolation.level": "read_committed", "check.crcs": "true"}
+    assert found | expected == found
+    starts(found)

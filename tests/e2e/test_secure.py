@@ -22,6 +22,10 @@ from harness.kafka import KafkaServer
 from harness.ports import free_ports
 from harness.scene import Scene, event_class
 from harness.sidecar import Sidecar
+from tidegate.broker.admin import NoAnswerError
+from tidegate.broker.parked_records import listing
+from tidegate.broker.parking import ensure
+from tidegate.config import load
 
 USER, PASSWORD = "shop", "correct horse battery staple"
 
@@ -111,3 +115,28 @@ def test_what_is_refused_is_told_and_nothing_is_lost(
     scene.wait_settled(accepted)
     accepted.stop(15)
     scene.judge(classes=event_class)
+
+
+def test_the_parking_topic_is_reached_the_same_way(
+    secured: Secured, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong password is as if nobody answered: it may be about to be rotated, and is no reason to end."""
+    (tmp_path / "password").write_text(PASSWORD)
+    environ = {
+        "TIDEGATE_KAFKA_BOOTSTRAP_SERVERS": secured.address,
+        "TIDEGATE_KAFKA_SECURITY_PROTOCOL": "sasl_ssl",
+        "TIDEGATE_KAFKA_SASL_MECHANISM": "PLAIN",
+        "TIDEGATE_KAFKA_SASL_USERNAME": USER,
+        "TIDEGATE_KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "password"),
+        "TIDEGATE_KAFKA_SSL_CA_LOCATION": str(secured.authority),
+        "TIDEGATE_GROUP_ID": "secured",
+    }
+    chosen = load(environ)
+    found = ensure(chosen, seconds=20)
+    assert found is not None
+    assert (found.name, found.created) == ("tidegate.secured.parked", True)
+    assert listing(chosen, 10).waiting == 0
+    (tmp_path / "password").write_text("wrong horse")
+    with pytest.raises(NoAnswerError) as caught:
+        ensure(load(environ), seconds=1)
+    assert "horse" not in str(caught.value) + "".join(capfd.readouterr())

@@ -11,12 +11,13 @@ from tidegate.broker.properties import tool_properties
 from tidegate.errors import BrokerError, KafkaClientError
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, KafkaException
+    from confluent_kafka import KafkaError
 
     from tidegate.config import Settings
 
 ASK_SECONDS = 2.0  # for one answer
 _AGAIN_SECONDS = 0.1
+_AT_ONCE = 200  # topics whose configuration is asked for: of each some forty entries come
 _MOCK = "mockCluster"  # how librdkafka's mock cluster calls itself
 T = TypeVar("T")
 
@@ -29,6 +30,11 @@ class NoAnswerError(BrokerError):
 
 class Cluster:
     """Asks within `seconds` in all; what is transient is asked again until then. Blocks; from one thread at a time.
+
+    Attributes:
+        embedded: after `topics`: it is librdkafka's mock, which knows neither of a topic's configuration nor how to
+            make one: it is there once somebody asks for it by name.
+        brokers: after `topics`: how many there are.
 
     Raises:
         KafkaClientError: librdkafka makes no client of the properties.
@@ -46,8 +52,6 @@ class Cluster:
         except KafkaException as error:
             raise KafkaClientError(error.args[0].str()) from None
         self.embedded = False
-        """Whether it is librdkafka's mock, which knows neither of topics' configuration nor how to make them or delete
-        their records: a topic is there once somebody asks for it by name. Known after `topics`."""
         self.brokers = 0
 
     def topics(self, name: str | None = None) -> dict[str, int]:
@@ -56,6 +60,13 @@ class Cluster:
         self.embedded = str(found.cluster_id).startswith(_MOCK)
         self.brokers = len(found.brokers)
         return {name: len(topic.partitions) for name, topic in found.topics.items() if topic.error is None}
+
+    def forbids(self, name: str) -> bool:
+        """Whether this client may not know of the topic. Where there is none, and brokers make topics, it is made."""
+        from confluent_kafka import KafkaError
+
+        error = self._ask(lambda: self._admin.list_topics(name, timeout=self._left())).topics[name].error
+        return error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
     def create(self, name: str, partitions: int, config: Mapping[str, str], patient: Collection[int]) -> bool:
         """Creates a topic with the brokers' own replication factor; False: it is there already.
@@ -80,33 +91,46 @@ class Cluster:
             raise
         return True
 
-    def configs(self, names: Collection[str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
-        """Configuration by topic, and why there is none, in words, of the rest. One answer has them all."""
+    def configs(
+        self, names: Collection[str], patient: Collection[int] = ()
+    ) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+        """Configuration by topic, and of the others why it is refused, in words. Arguments as for `create`.
+
+        Raises:
+            NoAnswerError: nobody answers.
+        """
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import ConfigResource  # type: ignore[attr-defined]  # public, and not said so
 
         found: dict[str, dict[str, str]] = {}
         reasons: dict[str, str] = {}
-        asked = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in names]
-        if not asked:
-            return found, reasons
-        answers = self._admin.describe_configs(asked, request_timeout=ASK_SECONDS)
-        for resource, answer in answers.items():
-            try:
-                entries = answer.result(ASK_SECONDS * 2)
-                found[resource.name] = {e.name: e.value for e in entries.values() if e.value is not None}
-            except (KafkaException, TimeoutError) as error:
-                reasons[resource.name] = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+        waiting = list(names)
+        while waiting:
+            asked = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in waiting[:_AT_ONCE]]
+            again = []
+            for resource, answer in self._admin.describe_configs(asked, request_timeout=ASK_SECONDS).items():
+                try:
+                    entries = answer.result(ASK_SECONDS * 2)
+                    found[resource.name] = {e.name: e.value for e in entries.values() if e.value is not None}
+                except (KafkaException, TimeoutError) as error:
+                    if _silent(error, patient):
+                        again.append(resource.name)
+                    else:
+                        reasons[resource.name] = words(error)
+            if again:
+                self.pause()
+            waiting = again + waiting[_AT_ONCE:]
         return found, reasons
 
-    @property
-    def late(self) -> bool:
-        """Whether the time is over."""
-        return time.monotonic() >= self._deadline
-
     def pause(self) -> None:
-        """Between a question and the same again."""
+        """Between a question and the same again. Raises NoAnswerError where the time is over."""
+        if self._late:
+            raise no_answer(self.servers, self._seconds)
         time.sleep(_AGAIN_SECONDS)
+
+    @property
+    def _late(self) -> bool:
+        return time.monotonic() >= self._deadline
 
     def _left(self) -> float:
         return max(0.05, min(ASK_SECONDS, self._deadline - time.monotonic()))
@@ -119,15 +143,18 @@ class Cluster:
                 answer = ask()
                 return answer.result(ASK_SECONDS * 2) if isinstance(answer, Future) else answer
             except (KafkaException, TimeoutError) as error:
-                code = error.args[0].code() if isinstance(error, KafkaException) else 0
-                silent = code == 0 or transient(error.args[0])
-                if not silent and code not in patient:
+                if not _silent(error, patient):
                     raise
-                if self.late:
-                    if not silent:
-                        raise
-                    raise no_answer(self.servers, self._seconds) from None
+                if self._late and not _silent(error):
+                    raise
             self.pause()
+
+
+def _silent(error: Exception, patient: Collection[int] = ()) -> bool:
+    """Whether the same question may get another answer; for `patient` see `Cluster.create`."""
+    if isinstance(error, TimeoutError):
+        return True
+    return transient(error.args[0]) or error.args[0].code() in patient
 
 
 def transient(error: KafkaError) -> bool:
@@ -164,6 +191,6 @@ def no_answer(servers: str, seconds: float) -> NoAnswerError:
     )
 
 
-def words(error: KafkaException) -> str:
-    """What librdkafka or the broker says, without a full stop."""
+def words(error: Exception) -> str:
+    """What a KafkaException has from librdkafka or the broker, without a full stop."""
     return str(error.args[0].str()).rstrip(". ")

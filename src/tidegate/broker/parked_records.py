@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tidegate.broker.admin import ASK_SECONDS, no_answer, transient, words
-from tidegate.broker.properties import tool_properties
+from tidegate.broker.properties import looking_properties, tool_properties
 from tidegate.core.parked import decode
 from tidegate.errors import BrokerError, KafkaClientError
 from tidegate.types import CLASSES
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tidegate.config import Settings
 
 SECONDS = 10.0  # without an answer or a record, and nobody is there
-_BATCH = 1000
+_BATCH = 200
 _AGAIN_SECONDS = 0.1
 
 
@@ -160,15 +160,8 @@ def drop(settings: Settings, ranges: tuple[Range, ...]) -> int:
 def _consumer(settings: Settings) -> Iterator[Consumer]:
     from confluent_kafka import Consumer, KafkaException
 
-    properties: dict[str, Any] = tool_properties(settings) | {
-        "group.id": settings.group_id,
-        "enable.auto.commit": "false",
-        "auto.offset.reset": "earliest",  # what retention took meanwhile is not there to be listed
-        "enable.partition.eof": "true",
-        "queued.max.messages.kbytes": "16384",
-    }
     try:
-        consumer = Consumer(properties)
+        consumer = Consumer(dict[str, Any](looking_properties(settings)))
     except KafkaException as error:
         raise KafkaClientError(words(error)) from None
     try:

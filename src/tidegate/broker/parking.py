@@ -89,6 +89,8 @@ def ensure(settings: Settings, *, seconds: float = SECONDS) -> ParkingTopic | No
         NoAnswerError: no broker answers; the same call may succeed later.
         KafkaClientError: librdkafka makes no client of its properties.
     """
+    from confluent_kafka import KafkaError
+
     name = settings.parking_topic_name
     if name is None:
         return None
@@ -108,10 +110,7 @@ def ensure(settings: Settings, *, seconds: float = SECONDS) -> ParkingTopic | No
     created = missing and _create(cluster, settings, name, planned(sources))
     if missing:
         known = _appear(cluster, name)
-    own, own_silent = cluster.configs([name])
-    while missing and not own and not cluster.late:  # not every broker knows it at once
-        cluster.pause()
-        own, own_silent = cluster.configs([name])
+    own, own_silent = cluster.configs([name], (KafkaError.UNKNOWN_TOPIC_OR_PART,))  # not every broker knows it at once
     warnings = []
     if not own:
         must = "cleanup.policy must be delete, and the retention not shorter than the sources'"
@@ -200,9 +199,9 @@ def _create(cluster: Cluster, settings: Settings, name: str, plan: Plan) -> bool
 
 
 def _appear(cluster: Cluster, name: str) -> dict[str, int]:
-    """Every topic, once the one that is there by now shows. Raises ConfigError where it never does."""
+    """Every topic, once the one that is there by now shows. Raises ConfigError where it never will."""
     while name not in (known := cluster.topics()):
-        if cluster.late:
+        if cluster.forbids(name):
             raise refusal(
                 f"the parking topic {name} exists, but this client is not allowed to see it",
                 f"Allow it to DESCRIBE, READ and WRITE {name}",

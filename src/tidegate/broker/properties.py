@@ -16,6 +16,7 @@ _MESSAGE_MAX_BYTES = 1_000_000  # librdkafka's default
 _RECEIVE_MESSAGE_MAX_BYTES = 100_000_000  # librdkafka's default
 _RESPONSE_OVERHEAD_BYTES = 512  # librdkafka asks for this much between a fetch and what it accepts to receive
 _MOST_MESSAGE_BYTES = 1_000_000_000  # of message.max.bytes in librdkafka
+_LOOKING_BYTES = 16 << 20
 # An idempotent producer may have five at most, and is refused with more.
 _NOT_THE_PRODUCERS = ("max.in.flight.requests.per.connection",)
 
@@ -95,6 +96,31 @@ def tool_properties(settings: Settings) -> dict[str, str]:
     properties = _connection(settings) | {"log_level": "0"}
     properties.pop("debug", None)
     return properties
+
+
+def looking_properties(settings: Settings) -> dict[str, str]:
+    """`tool_properties` for a consumer that reads a topic and takes nothing from the group.
+
+    It may run in the sidecar's own container, and so with little memory: half a MiB is fetched ahead by partition.
+    """
+    properties = tool_properties(settings)
+    limits = _fetch_limits(_LOOKING_BYTES, properties)
+    return (
+        properties
+        | limits
+        | {
+            "group.id": settings.group_id,
+            "enable.auto.commit": "false",
+            "enable.auto.offset.store": "false",
+            "auto.offset.reset": "earliest",  # what retention took meanwhile is not there to be seen
+            "enable.partition.eof": "true",
+            "isolation.level": "read_committed",
+            "check.crcs": "true",
+            "fetch.queue.backoff.ms": "10",
+            "fetch.message.max.bytes": "65536",
+            "queued.max.messages.kbytes": "512",
+        }
+    )
 
 
 def _connection(settings: Settings) -> dict[str, str]:

@@ -352,8 +352,9 @@ cdef class Dispatcher:
         return tuple(errors)
 
     cdef int64_t _given(self, int klass) noexcept nogil:
-        """Records that the reader put into the ring or gave to the producer."""
-        return <int64_t>(tg_load_u64(&self.rings.rings[klass].pushed_local) + tg_load_u64(&self.ledger.parked[klass]))
+        """Records that the reader put into the ring, gave to the producer or dropped."""
+        return <int64_t>(tg_load_u64(&self.rings.rings[klass].pushed_local) + tg_load_u64(&self.ledger.parked[klass])
+                         + tg_load_u64(&self.ledger.dropped[klass]))
 
 
 cdef uint8_t *raw_write(tg_record *record, uint8_t *out) noexcept nogil:
