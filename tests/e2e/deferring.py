@@ -22,7 +22,7 @@ from harness.sidecar import TESTS, Sidecar, command
 RATE, SERVICE = 1600, 400  # records per second: what comes in a surge, and what the slow app can take
 PARTITIONS = 12  # the embedded broker keeps 5 MiB of each
 WORKERS = 4
-SETTINGS: dict[str, Any] = {"memory_bytes": "16MiB", "drain_seconds": 5}
+SETTINGS: dict[str, Any] = {"memory_bytes": "16MiB"}
 
 
 def parking_scene(scenes: Scenes, broker: Broker, service: float = SERVICE, **more: Any) -> Scene:

@@ -96,7 +96,7 @@ def _plain(value: object) -> object:
 
 def test_what_is_parked_comes_back_whole(broker: Broker, scenes: Scenes) -> None:
     scene = parking_scene(scenes, broker)
-    one = Deferring(scene, format="envelope", bulk="view,header:kind=view", ops_address="none")
+    one = Deferring(scene, format="envelope", bulk="view,header:kind=view")
     with pressure(scene):
         one.wait_rung("defer")
         begun = time.time_ns()
