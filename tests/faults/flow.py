@@ -8,11 +8,12 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import Any
 
 from confluent_kafka import KafkaException
 
 from harness.applog import Request
-from harness.checker import Report, exposed, judge
+from harness.checker import Report, exposed
 from harness.produce import Writer, shop_events
 from harness.scene import Scene, event_class
 from harness.sidecar import Sidecar
@@ -23,8 +24,11 @@ STREAM_END_SECONDS = 100  # a flush gives up after 90
 
 
 @contextmanager
-def stream(scene: Scene, partitions: int | None = None) -> Iterator[None]:
-    """Produces EVENTS_PER_SECOND beside the block, over ``partitions`` of the topic (all of them).
+def stream(
+    scene: Scene, partitions: int | None = None, *, rate: int = EVENTS_PER_SECOND, start: int = 0, pad: int = 0
+) -> Iterator[None]:
+    """Produces ``rate`` shop events a second beside the block, over ``partitions`` of the topic (all of them);
+    ``start`` and ``pad`` as for ``shop_events``.
 
     Idempotent: a retry of the producer's own must not look like a record of its own. Raises what the producing
     raised, or TimeoutError where it does not end.
@@ -33,11 +37,11 @@ def stream(scene: Scene, partitions: int | None = None) -> Iterator[None]:
     failed: list[BaseException] = []
 
     def produce() -> None:
-        number, count = 0, EVENTS_PER_SECOND // 10
+        number, count = start, rate // 10
         try:
             with Writer(scene.broker.bootstrap_servers, scene.topic, enable_idempotence="true") as writer:
                 while not done.wait(0.1):
-                    writer.send(shop_events(count, partitions or scene.partitions, start=number))
+                    writer.send(shop_events(count, partitions or scene.partitions, start=number, pad=pad))
                     writer.producer.poll(0)
                     number += count
         except BaseException as e:
@@ -99,18 +103,15 @@ def require_conserved(*sidecars: Sidecar) -> None:
             assert counts["polled"] == ended, f"{sidecar.name}, {label}: {counts}"
 
 
-def judge_flowing(scene: Scene, duplicates: int) -> Report:
-    """A verdict while the stream goes on: commits are asked first, then the app, then the topic.
+def judge_flowing(scene: Scene, duplicates: int, **expectations: Any) -> Report:
+    """A verdict while the stream goes on: commits are asked first, then what is parked, then the app, then the topic.
 
     So each is at least as far as the one before it, and whatever is missing is missing.
     """
-    committed, requests = scene.committed(), scene.app.requests()
-    records, ends = scene.read()
-    found = judge(records, requests, committed, ends, drained=False, duplicates=duplicates, classes=event_class)
-    return found.require()
+    return Scene.judge(scene, drained=False, duplicates=duplicates, classes=event_class, **expectations)
 
 
 def exposed_flowing(scene: Scene) -> int:
     """What comes again from here on, asked while others go on: commits first, so that it is rather too much."""
-    committed, requests = scene.committed(), scene.app.requests()
-    return exposed(scene.read()[0], requests, committed)
+    committed, parking, requests = scene.committed(), scene.read_parked(), scene.app.requests()
+    return exposed(scene.read()[0], requests, committed, parking)

@@ -174,6 +174,9 @@ class Shop:
                 offsets=request.headers.get("X-Tidegate-Offsets", ""),
                 bytes=len(body),
                 done_ns=time.time_ns(),
+                weight=request.headers.get("X-Tidegate-Weight", ""),
+                replayed=request.headers.get("X-Tidegate-Replayed", "") == "true",
+                metadata=parsed.metadata,
             )
         )
         if status == 200:

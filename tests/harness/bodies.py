@@ -27,13 +27,15 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=str, parse_float=s
 @dataclass(slots=True)
 class Parsed:
     """``ids``: one per event, in order; ``invalid``: indices of events whose own line is not JSON; ``errors``: what
-    breaks the contract for the whole body; ``alone``: one event as its exact bytes; ``envelopes``: their ``id``s."""
+    breaks the contract for the whole body; ``alone``: one event as its exact bytes; ``envelopes``: their ``id``s;
+    ``metadata``: what envelopes have beside the value, as it stands there."""
 
     ids: list[str] = field(default_factory=list)
     invalid: list[int] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     alone: bool = False
     envelopes: list[str] = field(default_factory=list)
+    metadata: list[str] = field(default_factory=list)
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
@@ -81,6 +83,8 @@ def _envelope(text: str, klass: str, parsed: Parsed) -> str:
     if "id" in members:
         parsed.envelopes.append(str(json.loads(members["id"])))
     value = members.get("value", "null")
+    beside = (f"{json.dumps(name)}:{text}" for name, text in members.items() if name != "value")
+    parsed.metadata.append("{" + ",".join(beside) + "}")
     try:
         _value(value)
     except ValueError:

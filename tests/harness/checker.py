@@ -1,12 +1,16 @@
 """The independent checker: topic, app log and committed offsets against each other, without a word from tidegate.
 
-``judge`` is pure; ``read_topic`` and ``applog.read`` bring its input. What it holds against a run:
+A record that waits in the parking topic is not lost, and one of a class that may be dropped need not come. ``judge``
+is pure; ``read_topic`` and ``applog.read`` bring its input. What it holds against a run:
 
-* lost: a record below its partition's committed offset that the app never acknowledged;
+* lost: a record below its partition's committed offset that the app never acknowledged, and that waits nowhere else;
 * unknown: an event at the app that no record of the topic is;
 * duplicates beyond the bound that the caller allows;
 * order: per key and class, where it was promised, the first deliveries follow the offsets;
 * class: one record in two classes, or in another than the caller expects;
+* replay: a parked record that was committed in the parking topic, but never delivered;
+* parking: what may not stand there at all, or not like this (parked.py);
+* dropped: other records were left out by sampling or expiry than the caller was told of;
 * lag: an end that was not reached, where the run should have drained the topic;
 * ahead: a committed offset behind the end;
 * protocol: what the app complained of.
@@ -21,11 +25,13 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from harness import identity
+from harness import identity, parked
 from harness.applog import Request
+from harness.parked import Parking, Place
 from harness.topics import Partition, partitions_of
 
 _SHOWN = 5  # examples per kind of violation
+KINDS = ("lost", "replay", "parking", "ahead", "unknown", "duplicates", "dropped", "order", "class", "protocol", "lag")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class Record:
     line: str
     exact: str
     value: bytes | None = field(default=None, repr=False, compare=False)
+    headers: tuple[tuple[bytes, bytes | None], ...] = field(default=(), repr=False, compare=False)
+    timestamp_ms: int | None = field(default=None, compare=False)  # None: not known
 
 
 @dataclass(slots=True)
@@ -45,12 +53,15 @@ class Report:
     """What a run came to.
 
     ``delivered``: distinct records that the app acknowledged; ``pending``: those it did not, and no commit covers;
+    ``parked``: those that wait in the parking topic instead; ``dropped``: those that were let go by sampling or expiry;
     ``duplicates``: surplus deliveries; ``lag``: by partition, where not 0; ``violations``: (kind, what), worst first.
     """
 
     records: int = 0
     delivered: int = 0
     pending: int = 0
+    parked: int = 0
+    dropped: int = 0
     duplicates: int = 0
     lag: dict[Partition, int] = field(default_factory=dict)
     violations: list[tuple[str, str]] = field(default_factory=list)
@@ -70,7 +81,8 @@ class Report:
     def summary(self) -> str:
         """One line of counts."""
         counts = f"{self.records} records, {self.delivered} delivered, {self.pending} pending"
-        return f"{counts}, {self.duplicates} duplicates, lag {sum(self.lag.values())}"
+        beside = f"{self.parked} parked, {self.dropped} dropped" if self.parked or self.dropped else "none parked"
+        return f"{counts}, {beside}, {self.duplicates} duplicates, lag {sum(self.lag.values())}"
 
 
 def judge(
@@ -84,12 +96,18 @@ def judge(
     ordered: bool = False,
     classes: Callable[[Record], str] | None = None,
     invalid: Callable[[Record], bool] = lambda _: False,
+    parking: Parking | None = None,
+    parkable: Callable[[Record], bool] = lambda _: True,
+    droppable: Callable[[Record], bool] = lambda _: False,
+    dropped: int | None = None,
 ) -> Report:
     """Compares what was there with what arrived and what was settled.
 
     ``duplicates`` is the most that may come twice. ``drained``: every partition's lag must be 0. ``ordered``: order
     per key within a class was promised. ``classes`` gives the class label that a record must travel in. ``invalid``
-    says which records may reach the app as lines that are not JSON.
+    says which records may reach the app as lines that are not JSON. ``parking`` is what the parking topic holds: with
+    ``drained`` it must be empty, too. ``parkable`` says what may be found there, ``droppable`` what may be left out by
+    sampling or expiry, and ``dropped`` how many records were: None where nobody can know.
 
     Records of equal bytes cannot be told apart: of those, only the number of deliveries is compared.
     """
@@ -101,13 +119,19 @@ def judge(
             found["protocol"].append(f"request {request.number} ({request.content_type}): {error}")
         if request.processed:
             matched.add(request, found, invalid)
-    _count(matched, committed, duplicates, report, found)
+    _count(matched, committed, duplicates, report, found, parking or Parking(""), droppable)
     _offsets(committed, ends, drained, report, found)
+    if parking is not None:
+        _offsets(parking.committed, parking.ends, drained, report, found)
+        places = {(record.partition, record.offset): record for group in matched.groups.values() for record in group}
+        found["parking"] += parked.complaints(parking, places, parkable, classes)
+    if dropped is not None and report.dropped != dropped:
+        found["dropped"].append(f"{report.dropped}, by the counts {dropped}")
     if classes is not None:
         _classes(matched, classes, found)
     if ordered:
         _order(matched, found)
-    for kind in ("lost", "ahead", "unknown", "duplicates", "order", "class", "protocol", "lag"):
+    for kind in KINDS:
         texts = found.pop(kind, [])
         report.violations += [(kind, text) for text in texts[:_SHOWN]]
         if len(texts) > _SHOWN:
@@ -116,13 +140,25 @@ def judge(
     return report
 
 
-def exposed(records: Iterable[Record], requests: Iterable[Request], committed: Mapping[Partition, int]) -> int:
-    """Records that the app has processed and no commit covers: those that a crash at this moment sends again."""
+def exposed(
+    records: Iterable[Record],
+    requests: Iterable[Request],
+    committed: Mapping[Partition, int],
+    parking: Parking | None = None,
+) -> int:
+    """Surplus deliveries that a crash at this moment brings about.
+
+    A record will come again for each place where it is still unsettled: in its source, and for each of its copies in
+    the parking topic. One of all these is no surplus where the app has not processed it yet.
+    """
     seen = {name for request in requests if request.processed for name in request.ids}
-    return sum(
-        record.offset >= committed.get(record.partition, 0) and (record.line in seen or record.exact in seen)
-        for record in records
-    )
+    waiting = parking.waiting() if parking is not None else {}
+    found = 0
+    for record in records:
+        again = waiting.get((record.partition, record.offset), 0)
+        again += record.offset >= committed.get(record.partition, 0)
+        found += again if record.line in seen or record.exact in seen else max(0, again - 1)
+    return found
 
 
 class _Matched:
@@ -158,22 +194,49 @@ class _Matched:
 
 
 def _count(
-    matched: _Matched, committed: Mapping[Partition, int], allowed: int, report: Report, found: dict[str, list[str]]
+    matched: _Matched,
+    committed: Mapping[Partition, int],
+    allowed: int,
+    report: Report,
+    found: dict[str, list[str]],
+    parking: Parking,
+    droppable: Callable[[Record], bool],
 ) -> None:
     worst: tuple[int, Record | None] = (0, None)
+    waiting, replayed = parking.waiting(), parking.replayed()
     for line, group in matched.groups.items():
         got = matched.acknowledged[line]
-        settled = sum(record.offset < committed.get(record.partition, 0) for record in group)
-        if got < settled:
-            found["lost"] += [_name(record) for record in group[: settled - got]]
+        # Who has to have been delivered by now: settled at its source, or as a copy, and not waiting as another.
+        due = [record for record in group if _due(record, committed, waiting, replayed)]
+        short = max(0, len(due) - got)
+        let_go = min(short, sum(map(droppable, due)))
+        report.dropped += let_go
+        for record in [record for record in due if not let_go or not droppable(record)][: short - let_go]:
+            copy = replayed.get((record.partition, record.offset))
+            settled = record.offset < committed.get(record.partition, 0)
+            beside = f", committed as {parked.name(copy.place)}" if copy is not None else ""
+            found["lost" if settled else "replay"].append(_name(record) + beside)
+        report.parked += min(
+            max(0, len(group) - got - short),
+            sum((record.partition, record.offset) in waiting for record in group),
+        )
         report.delivered += min(got, len(group))
         surplus = max(0, matched.processed[line] - len(group))
         report.duplicates += surplus
         worst = max(worst, (surplus, group[0]), key=lambda pair: pair[0])
-    report.pending = report.records - report.delivered - len(found["lost"])
+    report.pending = report.records - report.delivered - report.dropped - report.parked
+    report.pending -= len(found["lost"]) + len(found["replay"])
     if report.duplicates > allowed:
         example = f"; most often {_name(worst[1])}, {worst[0]} times too many" if worst[1] else ""
         found["duplicates"].append(f"{report.duplicates}, allowed {allowed}{example}")
+
+
+def _due(
+    record: Record, committed: Mapping[Partition, int], waiting: Mapping[Place, int], replayed: Mapping[Place, object]
+) -> bool:
+    place = (record.partition, record.offset)
+    settled = record.offset < committed.get(record.partition, 0)
+    return place in replayed or (settled and place not in waiting)
 
 
 def _offsets(
@@ -258,7 +321,10 @@ def read_topic(
                     value, key = message.value(), message.key()
                     assert not isinstance(value, str)
                     assert not isinstance(key, str)
-                    records.append(Record(place, offset, key, identity.line(value), identity.exact(value), value))
+                    headers = tuple((name.encode(), content) for name, content in message.headers() or ())
+                    kind, stamp = message.timestamp()
+                    who = identity.line(value), identity.exact(value)
+                    records.append(Record(place, offset, key, *who, value, headers, stamp if kind else -1))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     ends[place] = offset
                 else:

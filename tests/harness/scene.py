@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from harness import checker, produce, topics
+from harness import checker, parked, produce, topics
 from harness.apps import AppPool
 from harness.checker import Record, Report
+from harness.parked import Parking
 from harness.produce import Event
 from harness.sidecar import Sidecar
 
@@ -38,11 +39,17 @@ def event_class(record: Record) -> str:
     return TYPES[found[1].decode()] if found else "high"
 
 
+def not_critical(record: Record) -> bool:
+    """Whether a shop event may be parked at all."""
+    return event_class(record) != "critical"
+
+
 class Scene:
     """Fresh names for topic and group on ``broker``, an app of ``apps`` that logs into ``directory``, everything's end.
 
     ``protocol`` is the group protocol: ``classic`` (cooperative-sticky), ``range`` or ``consumer`` (KIP-848).
-    ``partitions`` is the topic's count, ``config`` its configuration.
+    ``partitions`` is the topic's count, ``config`` its configuration. ``parking``: sidecars may park, in a topic of the
+    scene's own that they make, and the verdict looks into it.
     """
 
     def __init__(
@@ -55,6 +62,7 @@ class Scene:
         protocol: str = "classic",
         config: Mapping[str, str] | None = None,
         name: str = "shop",
+        parking: bool = False,
     ) -> None:
         self.broker = broker
         self.servers = broker.bootstrap_servers
@@ -65,6 +73,7 @@ class Scene:
         self.topic = f"{unique}.events"
         self.group = f"{unique}.group"
         self.topics = [self.topic]
+        self.parking = f"{self.topic}.parked" if parking else None
         self._stack = ExitStack()
         broker.create(self.topic, partitions, config or {})
         self.app = self._stack.enter_context(apps.lend(directory / f"{unique}.app.log"))
@@ -84,7 +93,7 @@ class Scene:
             "admin_address": "none",
             "log_format": "json",
             "drain_seconds": 2,
-            "parking_topic": "none",  # a topic more in each scene costs minutes; tests of deferral name one
+            "parking_topic": self.parking or "none",  # a topic more in each scene costs minutes
             "type_fields": "json:/event_type",
             "critical": "purchase",
             "high": "cart",
@@ -128,6 +137,15 @@ class Scene:
         assert ends, "nothing was produced"
         sidecar.wait_until(lambda: self.committed() == ends, timeout, f"committed offsets {ends}")
 
+    def wait_emptied(self, sidecar: Sidecar, timeout: float = 60) -> None:
+        """Waits until the group has settled everything in the topics, and everything that was parked."""
+
+        def emptied() -> bool:
+            ends = {p: end for p, end in self.ends().items() if end}
+            return self.committed() == ends and not self.parked().lag  # asked last: what is settled may be parked
+
+        sidecar.wait_until(emptied, timeout, "nothing is behind, and nothing is parked")
+
     def wait_events(self, sidecar: Sidecar, count: int, timeout: float = 30) -> None:
         """Waits until the app has acknowledged ``count`` different events."""
         sidecar.wait_until(lambda: self.app.stats()["distinct"] >= count, timeout, f"{count} events at the app")
@@ -138,18 +156,46 @@ class Scene:
         Waits until the app is through with what it had in hand: it may log that after the sidecar is gone.
         """
         self.app.wait(lambda stats: stats["busy"] == 0)
+        committed = self.committed()
         records, _ = self.read()
-        return checker.exposed(records, self.app.requests(), self.committed())
+        return checker.exposed(records, self.app.requests(), committed, self.read_parked())
 
     def read(self) -> tuple[list[Record], dict[topics.Partition, int]]:
         """The topics' records and ends, by an independent reader."""
         isolation = "read_committed" if self.broker.real else "read_uncommitted"
         return checker.read_topic(self.servers, self.topics, isolation=isolation)
 
+    def parked(self) -> Parking:
+        """The parking topic's ends and the group's offsets in it, without its records; without a topic, nothing."""
+        if self.parking is None:
+            return Parking("")
+        try:
+            partitions = topics.partitions_of(self.servers, [self.parking])
+        except KeyError:  # nobody made it yet
+            return Parking(self.parking)
+        committed = topics.committed(self.servers, self.group, partitions)
+        return Parking(self.parking, [], committed, topics.ends(self.servers, partitions))
+
+    def read_parked(self) -> Parking | None:
+        """The parking topic with its records, by an independent reader; None: the scene has none."""
+        if self.parking is None:
+            return None
+        found = self.parked()  # what is committed first: so each that has moved on is still there to be seen
+        if found.ends:
+            isolation = "read_committed" if self.broker.real else "read_uncommitted"
+            records, found.ends = checker.read_topic(self.servers, [self.parking], isolation=isolation)
+            found.copies = [parked.copy_of(record) for record in records]
+        return found
+
     def judge(self, **expectations: Any) -> Report:
-        """The checker's verdict on everything so far; raises AssertionError with all violations."""
+        """The checker's verdict on everything so far; raises AssertionError with all violations.
+
+        What is critical must never have been parked.
+        """
+        committed, parking, requests = self.committed(), self.read_parked(), self.app.requests()
         records, ends = self.read()
-        return checker.judge(records, self.app.requests(), self.committed(), ends, **expectations).require()
+        rules = {"parking": parking, "parkable": not_critical}
+        return checker.judge(records, requests, committed, ends, **rules | expectations).require()
 
     def close(self) -> None:
         """Ends sidecars and app."""

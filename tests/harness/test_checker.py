@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from harness import identity
 from harness.applog import Request
 from harness.checker import Record, Report, exposed, judge
+from harness.parked import Copy, Parking, parked_twice
 from harness.topics import Partition
 
 P0: Partition = ("t", 0)
@@ -191,3 +192,131 @@ def test_any_single_fault_in_a_random_run_is_found(data: st.DataObject) -> None:
     report = judge(topic, requests, {P0: commit}, {P0: end}, duplicates=bound, drained=False)
     assert report.kinds == {"lost"}
     assert judge(topic, requests, {P0: victim.offset}, {P0: end}, duplicates=bound, drained=False).require()
+
+
+# ── parking ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PARKED: Partition = ("t.parked", 0)
+
+
+def copy(offset: int, record: Record, klass: str = "bulk", **more: object) -> Copy:
+    made = Copy((PARKED, offset), (record.partition, record.offset), klass, record.key, record.value)
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def detour(*copies: Copy, committed: int) -> Parking:
+    return Parking("t.parked", list(copies), {PARKED: committed}, {PARKED: len(copies)})
+
+
+THREE = TOPIC[4:7]  # were parked
+REST = [request(1, TOPIC[:4]), request(2, TOPIC[7:])]
+COPIES = [copy(at, record) for at, record in enumerate(THREE)]
+
+
+def test_what_waits_in_the_parking_topic_is_not_lost() -> None:
+    report = check(REST, parking=detour(*COPIES, committed=0), drained=False).require()
+    assert (report.delivered, report.parked, report.pending) == (11, 3, 0)
+    assert check(REST, parking=detour(*COPIES, committed=0)).kinds == {"lag"}
+
+
+def test_what_was_parked_and_replayed_is_delivered() -> None:
+    report = check([*REST, request(3, THREE)], parking=detour(*COPIES, committed=3), classes=lambda _: "bulk")
+    assert (report.require().delivered, report.parked) == (14, 0)
+
+
+def test_a_parked_record_that_is_gone_is_lost() -> None:
+    report = check(REST, parking=detour(*COPIES[:2], committed=0), drained=False)
+    assert report.kinds == {"lost"}
+    assert "t[0]@6" in report.violations[0][1]
+
+
+def test_a_replayed_record_that_was_committed_without_being_delivered_is_found() -> None:
+    requests = [*REST, request(3, THREE[1:])]
+    report = check(requests, parking=detour(*COPIES, committed=3))
+    assert report.kinds == {"lost"}
+    assert "committed as t.parked[0]@0" in report.violations[0][1]
+    assert check(requests, parking=detour(*COPIES, committed=0), drained=False).require().parked == 1
+    # Its source is not committed and brings it again: not lost yet, and wrong all the same.
+    early = {P0: 4, P1: 8}
+    assert check(requests, early, parking=detour(*COPIES, committed=3), drained=False).kinds == {"replay"}
+    again = detour(*COPIES, copy(3, THREE[0]), committed=3)  # parked twice: another copy waits
+    assert check(requests, parking=again, drained=False).kinds == {"lost"}
+
+
+def test_a_critical_record_that_was_parked_is_found() -> None:
+    parking = detour(*COPIES, committed=0)
+    report = check(REST, parking=parking, drained=False, parkable=lambda record: record.offset != 5)
+    assert report.kinds == {"parking"}
+    assert "t[0]@5 may never be parked" in report.violations[0][1]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"origin": (PARKED, 0)}, "parked out of the parking topic itself"),
+        ({"origin": (P0, 77)}, "where there is nothing"),
+        ({"origin": None, "why": "magic"}, "is no envelope: magic"),
+        ({"klass": "high"}, "was parked as high, not bulk"),
+        ({"value": b"{}"}, "the value of t[0]@4"),
+        ({"key": None}, "the key of t[0]@4"),
+        ({"headers": ((b"a", None),)}, "the headers of t[0]@4"),
+    ],
+)
+def test_a_copy_that_is_not_what_it_should_be_is_found(change: dict[str, object], words: str) -> None:
+    bad = replace(COPIES[0], **change)  # type: ignore[arg-type]
+    parking = detour(bad, *COPIES[1:], COPIES[0], committed=0)
+    report = check(REST, parking=parking, drained=False, classes=lambda _: "bulk")
+    assert report.kinds == {"parking"}
+    assert words in report.violations[0][1]
+
+
+def test_a_copy_with_another_time_is_found() -> None:
+    topic = [replace(TOPIC[0], timestamp_ms=1000)]
+    for timestamp_ms, kinds in ((1000, set()), (1001, {"parking"})):
+        parking = detour(copy(0, topic[0], timestamp_ms=timestamp_ms), committed=0)
+        report = judge(topic, [], {P0: 1}, {P0: 1}, parking=parking, drained=False)
+        assert report.kinds == kinds
+
+
+def test_what_may_be_dropped_is_counted() -> None:
+    bulk = {record.line for record in THREE}
+    rules = {"droppable": lambda record: record.line in bulk}
+    report = check(REST, dropped=3, **rules).require()
+    assert (report.delivered, report.dropped, report.pending) == (11, 3, 0)
+    assert check(REST, dropped=2, **rules).kinds == {"dropped"}
+    assert check(REST, **rules).require().dropped == 3
+    other = [request(1, TOPIC[1:4]), REST[1]]  # one more is missing, of a class that may not be
+    assert check(other, **rules).kinds == {"lost"}
+
+
+def test_exposure_counts_every_place_that_brings_a_record_again() -> None:
+    twice = detour(*COPIES, copy(3, THREE[0]), committed=0)
+    assert exposed(TOPIC, REST, ENDS, detour(*COPIES, committed=0)) == 0  # each comes once
+    assert exposed(TOPIC, [*REST, request(3, THREE)], ENDS, detour(*COPIES, committed=2)) == 1
+    assert exposed(TOPIC, REST, ENDS, twice) == 1
+    assert exposed(TOPIC, REST, {P0: 4, P1: 8}, detour(*COPIES, committed=0)) == 3 + 3  # 7 to 9 were delivered
+    assert parked_twice(twice) == 1
+    requests = [*REST, request(3, THREE), request(4, THREE[:1])]
+    assert check(requests, parking=replace(twice, committed={PARKED: 4}), duplicates=1).require().duplicates == 1
+    assert check(requests, parking=replace(twice, committed={PARKED: 4})).kinds == {"duplicates"}
+
+
+@given(st.data())
+def test_any_single_fault_in_a_random_detour_is_found(data: st.DataObject) -> None:
+    """Some records are parked, some of those replayed; then one is lost on its way, wherever that is."""
+    topic = [record(P0, offset) for offset in range(data.draw(st.integers(2, 30)))]
+    end = len(topic)
+    chosen = data.draw(st.lists(st.sampled_from(topic), unique_by=lambda r: r.offset))
+    copies = [copy(at, one) for at, one in enumerate(chosen)]
+    done = data.draw(st.integers(0, len(copies)))
+    direct = [one for one in topic if one not in chosen]
+    requests = [request(1, direct), request(2, chosen[:done])]
+    parking = detour(*copies, committed=done)
+    report = judge(topic, requests, {P0: end}, {P0: end}, parking=parking, drained=False).require()
+    assert (report.delivered, report.parked, report.duplicates) == (len(direct) + done, len(copies) - done, 0)
+
+    victim = data.draw(st.sampled_from(topic))
+    requests = [replace(r, ids=[i for i in r.ids if i != victim.line]) for r in requests]
+    parking = detour(*[c for c in copies if c.place[1] < done or c.origin != (P0, victim.offset)], committed=done)
+    report = judge(topic, requests, {P0: end}, {P0: end}, parking=parking, drained=False)
+    assert "lost" in report.kinds
