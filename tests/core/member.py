@@ -118,11 +118,15 @@ class Member:
         self.bodies.append(batch.body)
         self.dispatcher.settle(batch)
 
+    def settle_parked(self) -> None:
+        """What Kafka says of records that were given to the producer."""
+        if self.producer is not None:
+            self.failures += self.producer.drain()
+
     def deliver(self) -> int:
         """Settles everything that is due now; the records."""
         records = 0
-        if self.producer is not None:
-            self.failures += self.producer.drain()
+        self.settle_parked()
         while (batch := self.take()) is not None:
             records += batch.records
             self.settle(batch)

@@ -38,7 +38,7 @@ ODD: list[tuple[bytes | None, bytes | None, list[tuple[str, str | bytes | None]]
 
 def class_of(record: Record) -> str:
     """The odd ones are bulk as well."""
-    return "bulk" if ("kind".encode(), b"view") in record.headers else event_class(record)
+    return "bulk" if (b"kind", b"view") in record.headers else event_class(record)
 
 
 def not_critical(record: Record) -> bool:

@@ -248,7 +248,8 @@ TABLE: tuple[Family | Histogram, ...] = (
         ("topic", "reason"),
         "1 while the topic is not read: ring (the ring of a class is full, or nearly), span (too many unsettled offsets"
         " in a partition), parking (what is to be parked finds no room on its way there), budget (memory is short),"
-        " app-down (nobody would take what it brings), operator (somebody said so), halted (a record that no ring can hold; for good).",
+        " app-down (nobody would take what it brings), operator (somebody said so), halted (a record that no ring can"
+        " hold; for good).",
         _held,
     ),
     Family(
