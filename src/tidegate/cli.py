@@ -214,7 +214,7 @@ def pressure_auto() -> None:
     raise typer.Exit(probes.pressure("auto"))
 
 
-_parked = typer.Typer(no_args_is_help=True, help="See and drop what waits in the parking topic.")
+_parked = typer.Typer(no_args_is_help=True, help="See what waits in the parking topic, let it come back, or drop it.")
 _typer.add_typer(_parked, name="parked")
 _Limit = Annotated[int, typer.Option(min=0, help="Records to look into, at most; all that wait are counted.")]
 _LIMIT = 100_000
@@ -243,6 +243,26 @@ def parked_drop(
     from tidegate import parked_cli
 
     raise typer.Exit(parked_cli.drop(_read().settings, limit, yes=yes))
+
+
+@_parked.command("replay")
+def parked_replay(
+    rate: Annotated[
+        str | None, typer.Argument(metavar="RATE", help="Records a second from 0, or auto: as is decided.")
+    ] = None,
+) -> None:
+    """Set how fast the sidecar beside this process takes records back, whatever the pressure; show it without a rate.
+
+    0: none come back, until another rate or auto. Exit code 1: it was not done.
+    """
+    from tidegate import probes
+
+    if rate is not None and rate != "auto":
+        try:
+            rate = repr(float(rate))
+        except ValueError:
+            raise typer.BadParameter(f"{rate!r} is no number, nor auto", param_hint="RATE") from None
+    raise typer.Exit(probes.pressure(None, rate))
 
 
 def _read(*, running: bool = False) -> Configuration:

@@ -86,6 +86,7 @@ class Control:
         self._ordered: dict[int, tuple[str | None, bool]] = {}  # lane → reason, pause: as last ordered
         self._failed = False
         self._parking = Parking()
+        self._replay: float | None = None
         self.accounted_bytes = 0
         self.interval = QUIET_SECONDS  # until the next look
 
@@ -109,6 +110,7 @@ class Control:
             self._parking,
             self._actuator.state(),
             ladder.emptying_seconds,
+            self._replay,
         )
 
     def force(self, rung: Rung | None) -> None:
@@ -128,6 +130,19 @@ class Control:
                            rung=rung.label if rung is not None else self._ladder.rung.label)  # fmt: skip
         self._ladder.force(rung)
 
+    def force_replay(self, rate: float | None) -> None:
+        """How fast parked records come back, by the operator's word, whatever the pressure; None: as is decided.
+
+        Raises:
+            ValueError: nothing is parked here.
+        """
+        if self._actuator.state().topic is None:
+            raise ValueError("nothing can come back: there is no parking topic")
+        if rate != self._replay:
+            self._log.info("the operator set the replay" if rate is not None else "the replay is decided again",
+                           records_per_second=rate)  # fmt: skip
+        self._replay = rate
+
     def tick(self, now: float) -> None:
         """One look and its consequences. Never raises: a fault lets every lane go, and is said once."""
         try:
@@ -142,7 +157,7 @@ class Control:
             self._parking = self._actuator.parking(states)
             orders = self._ladder.decide(now, view, self._parking, held=held, paused=paused)
             self._actuator.shed(orders.sheds)
-            self._actuator.replay(orders.replay)
+            self._actuator.replay(orders.replay if self._replay is None else self._replay)
             self._keep = orders.keep
             if orders.change is not None:
                 self._changes[orders.rung] += 1

@@ -10,6 +10,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 from tidegate import values
 from tidegate.errors import ConfigError
@@ -83,25 +84,38 @@ def drain(timeout_seconds: float) -> int:
     return 1
 
 
-def pressure(rung: str | None) -> int:
-    """Shows how the ladder stands, after setting this rung (``"auto"``: decided again) where one is given. Returns the
-    exit code: 0, or 1 where it was not done, or nobody answers.
+def pressure(rung: str | None, replay: str | None = None) -> int:
+    """Shows how the ladder stands, after setting this rung, or this rate at which parked records come back (``"auto"``:
+    decided again), where one is given. Returns the exit code: 0, or 1 where it was not done, or nobody answers.
 
     Raises:
         ConfigError: the address is wrong, or there is none.
     """
     address = _address("TIDEGATE_ADMIN_ADDRESS", values.ADMIN_ADDRESS)
-    path = "/pressure" if rung is None else f"/pressure?rung={rung}"
+    wanted = [f"{name}={value}" for name, value in (("rung", rung), ("replay", replay)) if value is not None]
+    path = "/pressure" + (f"?{'&'.join(wanted)}" if wanted else "")
     try:
         status, body = ask(address, "POST", path, ANSWER_SECONDS, _ADMIN_HEADERS)
     except OSError as error:
         print(_silent(address, error))
         return 1
     if status != 200:
-        print(f"not set: {body.strip()}" if rung else f"{_written(address)} answers {status}: {body.strip()}")
+        print(f"not set: {body.strip()}" if wanted else f"{_written(address)} answers {status}: {body.strip()}")
         return 1
     print(describe_pressure(body))
     return 0
+
+
+def _describe_parked(parked: dict[str, Any]) -> str:
+    words = f"parked: {parked['waiting']} records in {parked['topic']}"
+    if parked["forced_replay"] is not None:
+        words += f", coming back at {parked['forced_replay']:g}/s by the operator's word"
+    elif parked["replay"]:
+        words += f", coming back at {parked['replay']:g}/s"
+    if parked["waiting"]:
+        left = parked["emptying_seconds"]
+        words += f", all of them in about {left:g} s" if left is not None else ", and the target has no room for them"
+    return words if parked["available"] else words + "; nothing more can be parked now"
 
 
 def describe_pressure(report: str) -> str:
@@ -112,8 +126,10 @@ def describe_pressure(report: str) -> str:
     lines = [f"rung {one['rung']}" + (f", set to {one['forced']} by the operator" if one["forced"] else "")]
     if one["highest"] != "pause":
         lines[0] += f"; by itself up to {one['highest']}"
+    if (parked := one.get("parked")) is not None:
+        lines.append(_describe_parked(parked))
     if "classes" not in one:
-        return lines[0]
+        return "\n".join(lines)
     service = "not measured yet" if one["service"] is None else f"{one['service']:g}/s"
     lines += [
         f"target: could take {service}, takes {one['completed']:g}/s, {one['utilisation']:.0%} busy",

@@ -237,7 +237,7 @@ class Sidecar:
                 who=probes.who(group=settings.group_id, ops_port=ops_port),
                 begin=self._on_drain,
                 drain=self.drain,
-                pressure=PressureDesk(self.control.pressure, self.control.force),
+                pressure=PressureDesk(self.control.pressure, self.control.force, self.control.force_replay),
             )
 
     @staticmethod

@@ -35,13 +35,16 @@ class Admin:
         self.drain = Drain(lambda: {0: (1, 10, 2)})
         limits = Limits(connections=4, head_seconds=0.5)
         self.forced: list[Rung | None] = []
+        self.replayed: list[float | None] = []
         self.server = AdminServer(
             listen(("127.0.0.1", 0), "admin"),
             who=WHO,
             begin=self._begin,
             drain=self.drain,
             pressure=PressureDesk(
-                lambda: replace(PRESSURE, forced=self.forced[-1] if self.forced else None), self._force
+                lambda: replace(PRESSURE, forced=self.forced[-1] if self.forced else None),
+                self._force,
+                self._replay,
             ),
             limits=limits,
         )
@@ -53,6 +56,11 @@ class Admin:
         if rung is Rung.DEFER:
             raise ValueError("there is no parking topic")
         self.forced.append(rung)
+
+    def _replay(self, rate: float | None) -> None:
+        if rate == 1:
+            raise ValueError("there is no parking topic")
+        self.replayed.append(rate)
 
     async def ask(self, request: str = "POST /drain", **change: str | None) -> tuple[int, str]:
         headers = {**GOOD, **{name.replace("_", "-"): value for name, value in change.items()}}
@@ -96,6 +104,13 @@ async def test_the_rung_is_told_of_and_set(admin: Admin) -> None:
     assert json.loads((await admin.ask("POST /pressure?rung=auto"))[1])["forced"] is None
     assert await admin.ask("POST /pressure?rung=defer") == (409, "there is no parking topic\n")
     assert (await admin.ask("POST /pressure?rung=low"))[0] == 400
+    for rate, wanted in (("500", 500.0), ("0", 0.0), ("auto", None)):
+        assert (await admin.ask(f"POST /pressure?replay={rate}"))[0] == 200
+        assert admin.replayed[-1] == wanted
+    assert await admin.ask("POST /pressure?replay=1") == (409, "there is no parking topic\n")
+    for rate in ("fast", "-1", "nan", "inf", ""):
+        assert (await admin.ask(f"POST /pressure?replay={rate}"))[0] == 400
+    assert len(admin.replayed) == 3
     assert (admin.forced, admin.begun) == ([Rung.PAUSE, None], 0)
 
 

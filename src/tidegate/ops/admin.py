@@ -35,7 +35,8 @@ class AdminServer:
     again changes nothing, so whoever waits asks again.
 
     ``POST /pressure`` tells how the ladder stands; with ``?rung=hold`` or another the operator sets it, and with
-    ``?rung=auto`` it is decided again. 400: there is no such rung, 409: nothing can act on it.
+    ``?rung=auto`` it is decided again. 400: there is no such rung, 409: nothing can act on it. So with ``?replay=500``,
+    and ``?replay=auto``, for how fast parked records come back.
     Sidecars of one host share its loopback, and the default port is the first one's. A request may say whom it means,
     by a header of `probes.who`; any other sidecar refuses it with 409.
 
@@ -78,7 +79,7 @@ class AdminServer:
             if request.headers.get(name, value) != value:
                 return Answer(409, f"another sidecar is here: {name} {value}\n".encode())
         if request.path == "/pressure":
-            return self._pressure.answer(request.query.get("rung"))
+            return self._pressure.answer(request.query.get("rung"), request.query.get("replay"))
         self._begin()
         return Answer(200 if self._drain.over else 202, self._drain.as_json(), JSON)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 
 from tidegate.ops.http import JSON, Answer
@@ -19,14 +20,32 @@ class PressureDesk:
     Args:
         standing: how things stand.
         force: sets a rung, or None for none; raises ValueError where nothing can act on it.
+        force_replay: sets how fast parked records come back, or None for none; raises ValueError where nothing can.
     """
 
-    def __init__(self, standing: Callable[[], Pressure], force: Callable[[Rung | None], None]) -> None:
+    def __init__(
+        self,
+        standing: Callable[[], Pressure],
+        force: Callable[[Rung | None], None],
+        force_replay: Callable[[float | None], None],
+    ) -> None:
         self._standing = standing
         self._force = force
+        self._force_replay = force_replay
 
-    def answer(self, wanted: str | None) -> Answer:
-        """To a request for this rung; None: only for how things stand."""
+    def answer(self, wanted: str | None, replay: str | None = None) -> Answer:
+        """To a request for this rung, and for this rate of coming back; None: only for how things stand."""
+        if replay is not None:
+            try:
+                rate = None if replay == AUTO else float(replay)
+                if rate is not None and not 0 <= rate < math.inf:
+                    raise ValueError
+            except ValueError:
+                return Answer(400, f"no rate: records/s from 0, or {AUTO}\n".encode())
+            try:
+                self._force_replay(rate)
+            except ValueError as error:
+                return Answer(409, f"{error}\n".encode())
         if wanted is not None:
             if wanted != AUTO and wanted not in RUNGS:
                 return Answer(400, f"no rung: {', '.join(RUNGS)} or {AUTO}\n".encode())
@@ -45,6 +64,16 @@ def as_json(now: Pressure) -> bytes:
         "forced": None if now.forced is None else now.forced.label,
         "highest": now.highest.label,
     }
+    if now.state.topic is not None:
+        report["parked"] = {
+            "topic": now.state.topic,
+            "available": now.parking.available,
+            "waiting": round(now.parking.records),
+            "replay": _rate(now.state.replay_rate),
+            "forced_replay": _rate(now.forced_replay),
+            "emptying_seconds": round(now.emptying_seconds, 1) if math.isfinite(now.emptying_seconds) else None,
+            "failures": dict(now.state.failures),
+        }
     if view is not None:
         report |= {
             "service": _rate(view.service),

@@ -181,6 +181,7 @@ class Pressure:
         view: of the last look; None: there was none yet.
         parking, state: of the parking topic.
         emptying_seconds: how long its records will take to come back, at the usual load; inf: for ever.
+        forced_replay: records/s that the operator set; None: it is decided.
     """
 
     rung: Rung
@@ -192,3 +193,4 @@ class Pressure:
     parking: Parking = field(default_factory=Parking)
     state: ParkingState = field(default_factory=ParkingState)
     emptying_seconds: float = 0.0
+    forced_replay: float | None = None
