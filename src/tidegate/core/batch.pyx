@@ -38,7 +38,7 @@ cdef inline char *put_number(char *out, int64_t n) noexcept nogil:
 cdef inline bint begins_anew(const tg_run *before, const tg_run *run) noexcept nogil:
     """Whether the header names the place again: it is another, or the offsets go back."""
     return (run.origin != before.origin or (run.origin == 0 and run.slot != before.slot)
-            or run.first <= before.first + before.count - 1)
+            or run.first - before.first < before.count)
 
 
 cdef bint make_room(tg_run **runs, uint32_t count, uint32_t *room) noexcept nogil:
@@ -101,7 +101,7 @@ cdef class Batch:
             self.id_run_count = self.run_count
         if self.id_run_count:
             run = &self.id_runs[self.id_run_count - 1]
-            if run.origin == origin and (origin or run.slot == slot) and run.first + run.count == offset:
+            if run.origin == origin and (origin or run.slot == slot) and offset - run.first == run.count:
                 run.count += 1
                 return True
         if not make_room(&self.id_runs, self.id_run_count, &self.id_run_room):
@@ -168,7 +168,7 @@ cdef class Batch:
             if run.count > 1:
                 out[0] = b"x"
                 out = put_number(out + 1, run.count)
-            last = run.first + run.count - 1
+            last = run.first + (run.count - 1)  # an origin's may be the last number there is
         text = start[:out - start]
         free(start)
         return text

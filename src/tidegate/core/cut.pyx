@@ -106,7 +106,7 @@ cdef void cut_batch(Rings rings, Ledger ledger, int klass, int format, uint32_t 
         if named:
             header += id.topic_len + decimal_digits(id.partition) + decimal_digits(offset) + 3
             run_count = 1
-        elif offset == last_offset + 1 and (record.gap == 0 or where & ORIGIN):
+        elif offset - last_offset == 1 and (record.gap == 0 or where & ORIGIN):
             run_count += 1
             if run_count == 2:
                 header += 2
