@@ -11,10 +11,21 @@ from typing import Any
 
 import pytest
 
-from e2e.deferring import RATE, Deferring, ages, calm, parking_scene, places_of, pressure, quantile, replayed, total
 from harness import produce
 from harness.applog import Request
 from harness.checker import Record
+from harness.deferring import (
+    RATE,
+    Deferring,
+    ages,
+    calm,
+    parking_scene,
+    places_of,
+    pressure,
+    quantile,
+    replayed,
+    total,
+)
 from harness.fixtures import Scenes
 from harness.produce import Event
 from harness.scene import Broker, Scene, event_class
@@ -38,7 +49,7 @@ ODD: list[tuple[bytes | None, bytes | None, list[tuple[str, str | bytes | None]]
 
 def class_of(record: Record) -> str:
     """The odd ones are bulk as well."""
-    return "bulk" if ("kind".encode(), b"view") in record.headers else event_class(record)
+    return "bulk" if (b"kind", b"view") in record.headers else event_class(record)
 
 
 def not_critical(record: Record) -> bool:
