@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +47,7 @@ class Rung:
     verdict: dict[str, Any] = field(default_factory=dict)
     forced: str | None = None
     topic_of_bulk: bool = False
+    pad: int = 0  # bytes that make its events larger
 
 
 def _parks(one: Deferring) -> object:
@@ -57,21 +57,22 @@ def _parks(one: Deferring) -> object:
     return lag > one.seen + RATE // 8
 
 
-def _on(rung: str) -> Callable[[Deferring], object]:
-    return lambda one: (one.rungs() or [""])[-1] == rung
-
-
 RUNGS = (
     Rung("DEFER", _parks, forced="defer"),
     Rung(
         "SAMPLE",
-        _on("sample"),
+        lambda one: one.figure("tidegate_records_total", 'disposition="sampled"') > RATE // 4,
         {"bulk_on_pressure": "sample", "high_on_pressure": "keep"},
         {"droppable": is_bulk},
         forced="sample",
     ),
-    Rung("HOLD", _on("hold"), {"parking_topic": "none", "memory_bytes": "16MiB"}, forced="hold"),
-    Rung("PAUSE", _on("pause"), forced="pause", topic_of_bulk=True),
+    Rung(
+        "HOLD",
+        lambda one: (one.rungs() or [""])[-1] == "hold" and one.figure("tidegate_lane_held"),
+        {"parking_topic": "none", "memory_bytes": "16MiB"},
+        pad=2000,
+    ),
+    Rung("PAUSE", lambda one: one.figure("tidegate_lane_paused"), forced="pause", topic_of_bulk=True),
 )
 
 
@@ -98,8 +99,7 @@ def killed_on(scene: WatchedScene, rung: Rung, matrix: Matrix, test: str, kills:
         one = Deferring(scene, **settings)
         bound = allowed = 0
         slowest = 0.0
-        with ExitStack() as streaming:
-            streaming.enter_context(stream(scene, rate=RATE))
+        with stream(scene, rate=RATE, pad=rung.pad):
             for _ in range(kills):
                 begun = time.monotonic()
                 on_rung(scene, rung, one)
@@ -111,8 +111,10 @@ def killed_on(scene: WatchedScene, rung: Rung, matrix: Matrix, test: str, kills:
                 allowed = report.duplicates + exposed
                 bound += exposed
                 one.sidecar.start()
-        finish(scene, matrix, test, f"kill -9 on rung {rung.name}, {kills} times", allowed, bound, slowest, one,
-               timed="from a start to the rung, at worst", **verdict)  # fmt: skip
+        fault = f"kill -9 on rung {rung.name}, {kills} times"
+        timed = "from a start to the rung, at worst"
+        report = finish(scene, matrix, test, fault, allowed, bound, slowest, one, timed=timed, **verdict)
+        assert report.dropped > 0 or "droppable" not in verdict
 
     return job
 
@@ -137,8 +139,9 @@ def killed_in_replay(scene: WatchedScene, matrix: Matrix, test: str, kills: int,
             allowed = report.duplicates + exposed
             bound += exposed
             one.sidecar.start()
-        finish(scene, matrix, test, f"kill -9 during replay, {kills} times", allowed, bound, slowest, one,
-               timed="from a start to the first replayed record, at worst")  # fmt: skip
+        fault = f"kill -9 during replay, {kills} times"
+        timed = "from a start to the first replayed record, at worst"
+        finish(scene, matrix, test, fault, allowed, bound, slowest, one, timed=timed)
 
     return job
 

@@ -19,6 +19,7 @@ from harness.ports import free_ports
 from harness.scene import Broker, Scene
 from harness.sidecar import TESTS, Sidecar, command
 from harness.stream import stream
+from harness.watch import series
 
 RATE, SERVICE = 1600, 400  # records per second: what comes in a surge, and what the slow app can take
 PARTITIONS = 12  # the embedded broker keeps 5 MiB of each
@@ -67,6 +68,17 @@ class Deferring:
                 return False
 
         self.sidecar.wait_until(done, timeout, f"the rung is set to {rung}")
+
+    def figure(self, name: str, label: str = "") -> float:
+        """The sum of a metric's series that have a label such as ``disposition="sampled"``; 0 while nobody answers."""
+        try:
+            with urllib.request.urlopen(
+                f"http://{self.sidecar.settings['TIDEGATE_OPS_ADDRESS']}/metrics", timeout=5
+            ) as it:
+                found = series(it.read().decode())
+        except OSError:
+            return 0.0
+        return sum(value for key, value in found.items() if key.partition("{")[0] == name and label in key)
 
     def rungs(self) -> list[str]:
         """The rungs that the process came to since it was started last, in order, by its log."""
