@@ -11,10 +11,21 @@ from typing import Any
 
 import pytest
 
-from e2e.deferring import RATE, Deferring, ages, calm, parking_scene, places_of, pressure, quantile, replayed, total
 from harness import produce
 from harness.applog import Request
 from harness.checker import Record
+from harness.deferring import (
+    RATE,
+    Deferring,
+    ages,
+    calm,
+    parking_scene,
+    places_of,
+    pressure,
+    quantile,
+    replayed,
+    total,
+)
 from harness.fixtures import Scenes
 from harness.produce import Event
 from harness.scene import Broker, Scene, event_class
@@ -228,27 +239,32 @@ def test_old_bulk_expires_wherever_it_waits(broker: Broker, scenes: Scenes) -> N
 
 def test_a_replay_stops_when_pressure_returns_and_a_restart_goes_on(broker: Broker, scenes: Scenes) -> None:
     scene = parking_scene(scenes, broker)
+
+    def wait_replayed(one: Deferring, more: int) -> None:
+        before = len(replayed(scene.app.requests()))
+        one.sidecar.wait_until(lambda: len(replayed(scene.app.requests())) >= before + more, 40, "a replay")
+
     one = Deferring(scene)
     with pressure(scene):
-        one.wait_parked(3 * RATE)
-    one.sidecar.wait_until(lambda: len(replayed(scene.app.requests())) > 50, 40, "a replay")
+        one.wait_parked(2 * RATE)
+    wait_replayed(one, 50)
     with pressure(scene, start=1_000_000):
         one.wait_rung("defer", 15)
-        time.sleep(2)  # what of it was already in the rings
+        time.sleep(1.5)  # what of it was already in the rings
         begun = time.time_ns()
-        time.sleep(3)
+        time.sleep(2)
         ended = time.time_ns()
     during = [r for r in scene.app.requests() if r.replayed and begun <= r.time_ns <= ended]
     assert not during, f"{sum(len(r.ids) for r in during)} were replayed under pressure"
-    before = len(replayed(scene.app.requests()))
-    one.sidecar.wait_until(lambda: len(replayed(scene.app.requests())) > before + 100, 60, "the replay goes on")
-    assert scene.parked().lag > 0
+    scene.app.mode(ms_per_event=1, workers=4)
+    wait_replayed(one, 100)
     one.sidecar.stop()
+    assert scene.parked().lag > RATE
     scene.judge(classes=event_class, drained=False)
     again = Deferring(scene, name="again")
-    before = len(replayed(scene.app.requests()))
-    again.sidecar.wait_until(lambda: len(replayed(scene.app.requests())) > before + 100, 60, "a replay, again")
+    wait_replayed(again, 100)
     again.sidecar.kill()
+    assert scene.parked().lag > 100
     allowed = scene.exposed()
     again.sidecar.start()
     calm(scene)

@@ -15,7 +15,7 @@ class Request:
 
     ``time_ns`` (wall clock) is when its body had arrived, ``done_ns`` when its work was done; ``status`` what was
     answered: None when the app read it but never said so (a reset, a hang, garbage), and then only the app knows that
-    it was handled. ``weight`` and ``replayed`` are as the headers say; ``metadata`` has what envelopes hold beside
+    it was handled. ``weight`` and ``replayed`` are as the headers say; ``metadata`` is what envelopes hold beside
     their values, as JSON.
     """
 

@@ -124,6 +124,14 @@ class KafkaServer(Started):
         """kill -9; the data stays as it is."""
         self._node.kill()
 
+    def freeze(self) -> None:
+        """SIGSTOP: its ports still take connections, and nobody answers."""
+        self._node.freeze()
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._node.thaw()
+
     def restart(self, timeout: float = 90) -> None:
         """Starts again on the same data and ports, after ``stop`` or ``kill`` (or kills first)."""
         self.kill()

@@ -7,17 +7,19 @@ import math
 import os
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from faults.flow import stream
 from harness.applog import Request
 from harness.checker import Record
 from harness.fixtures import Scenes
 from harness.ports import free_ports
 from harness.scene import Broker, Scene
 from harness.sidecar import TESTS, Sidecar, command
+from harness.stream import stream
+from harness.watch import series
 
 RATE, SERVICE = 1600, 400  # records per second: what comes in a surge, and what the slow app can take
 PARTITIONS = 12  # the embedded broker keeps 5 MiB of each
@@ -41,6 +43,7 @@ class Deferring:
     def __init__(self, scene: Scene, *arguments: str, name: str = "sidecar", **settings: Any) -> None:
         self.scene = scene
         (port,) = free_ports(1)
+        self.seen = 0  # a test's own mark
         self.admin = f"127.0.0.1:{port}"
         told = SETTINGS | {"admin_address": self.admin} | settings
         self.sidecar: Sidecar = scene.sidecar("--summary", *arguments, name=name, **told)
@@ -51,9 +54,39 @@ class Deferring:
         asked = [*command(), "pressure", *words]
         return subprocess.run(asked, env=environment, capture_output=True, text=True, check=False, timeout=20)
 
+    def force(self, rung: str, timeout: float = 20) -> None:
+        """The same at once, without a process in between; asked again while there is nothing yet that could act on it.
+        Raises AssertionError."""
+        headers = {"X-Tidegate-Admin": "test", "Content-Type": "application/json"}
+        url = f"http://{self.admin}/pressure?rung={rung}"
+
+        def done() -> bool:
+            try:
+                with urllib.request.urlopen(urllib.request.Request(url, b"", headers, method="POST"), timeout=5):
+                    return True
+            except OSError:  # an HTTPError as well
+                return False
+
+        self.sidecar.wait_until(done, timeout, f"the rung is set to {rung}")
+
+    def figure(self, name: str, label: str = "") -> float:
+        """The sum of a metric's series that have a label such as ``disposition="sampled"``; 0 while nobody answers."""
+        try:
+            with urllib.request.urlopen(
+                f"http://{self.sidecar.settings['TIDEGATE_OPS_ADDRESS']}/metrics", timeout=5
+            ) as it:
+                found = series(it.read().decode())
+        except OSError:
+            return 0.0
+        return sum(value for key, value in found.items() if key.partition("{")[0] == name and label in key)
+
     def rungs(self) -> list[str]:
-        """The rungs that it came to, in order, by its log."""
-        lines = [json.loads(line) for line in self.sidecar.stderr.splitlines() if line.startswith("{")]
+        """The rungs that the process came to since it was started last, in order, by its log."""
+        lines = [
+            json.loads(line) for line in self.sidecar.stderr.splitlines() if line.startswith("{") and line[-1] == "}"
+        ]
+        starts = [at for at, line in enumerate(lines) if line["event"] == "admin endpoint is there"]
+        lines = lines[starts[-1] :] if starts else []
         return [line["rung"] for line in lines if line["event"] == "the rung changed"]
 
     def wait_rung(self, rung: str, timeout: float = 20) -> None:

@@ -1,0 +1,197 @@
+"""A parking topic that misbehaves: deleted, too small, without replicas, compacted, its broker gone.
+
+What cannot be parked is delivered or waits; nothing else is lost than what was in a topic that somebody deleted.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from faults.detour import IN_FLIGHT, RATE, SETTINGS, finish, is_bulk, scene_for, slow, wait_defer
+from faults.flow import exposed_flowing, stream, wait_flowing
+from faults.rows import JOB_SECONDS, ROUNDS, Matrix
+from harness import fixtures
+from harness.deferring import Deferring, calm
+from harness.fixtures import real_broker
+from harness.kafka import KafkaServer
+from harness.parallel import side_by_side
+from harness.parked import parked_twice
+from harness.scene import Broker
+from harness.topics import create_topic, delete_topic
+from harness.watched import WatchedScene, WatchedScenes
+
+TEST = "test_parking_topic.py::test_a_parking_topic_that_misbehaves"
+# librdkafka hopes for 30 s that a topic which it knew comes back, and a record is given up after 60 s.
+GONE_SECONDS, UNTIL_SAID_SECONDS = 3.0, 80.0
+PAD = 600
+FROZEN_SECONDS = 6.0  # the session is 3 s
+
+
+def alter(servers: str, topic: str, config: Mapping[str, str | None]) -> None:
+    """Sets entries of a topic's configuration; None: the default again."""
+    entries = [
+        ConfigEntry(
+            name,
+            value or "",
+            incremental_operation=AlterConfigOpType.DELETE if value is None else AlterConfigOpType.SET,
+        )
+        for name, value in config.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+    admin = AdminClient({"bootstrap.servers": servers})  # has to outlive the futures
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(20)
+
+
+def parking_sidecar(scene: WatchedScene, **settings: Any) -> Deferring:
+    """A sidecar that is parking."""
+    slow(scene)
+    return Deferring(scene, **SETTINGS | settings)
+
+
+def altered(
+    scene: WatchedScene, matrix: Matrix, fault: str, config: Mapping[str, str | None], seconds: float, words: str
+) -> Callable[[], None]:
+    """A job: the topic's configuration is changed while records are parked, and changed back; ``words`` are in the log
+    after it, where there is anything to say."""
+
+    def job() -> None:
+        one = parking_sidecar(scene)
+        assert scene.parking
+        with stream(scene, rate=RATE, pad=PAD):
+            wait_defer(one)
+            one.wait_parked(RATE)
+            begun = time.monotonic()
+            alter(scene.servers, scene.parking, config)
+            if words:
+                one.sidecar.wait_log(words, seconds + 20)
+            time.sleep(max(0.0, begun + seconds - time.monotonic()))
+            wait_flowing(scene, one.sidecar, 30)
+            alter(scene.servers, scene.parking, dict.fromkeys(config))
+            healed, lag = time.monotonic(), scene.parked().lag
+            one.force("defer")
+            one.wait_parked(lag + RATE // 2, 40)
+            recovered = time.monotonic() - healed
+        finish(scene, matrix, TEST, fault, 0, 0, recovered, one, timed="until records are parked again",
+               expected="nothing lost, nothing twice: what cannot be parked is delivered, or waits")  # fmt: skip
+
+    return job
+
+
+def deleted(scene: WatchedScene, matrix: Matrix) -> Callable[[], None]:
+    """A job: somebody deletes the topic, and what waited in it; later it is made anew."""
+
+    def job() -> None:
+        one = parking_sidecar(scene)
+        assert scene.parking
+        with stream(scene, rate=RATE, pad=PAD):
+            wait_defer(one)
+            one.wait_parked(RATE)
+            delete_topic(scene.servers, scene.parking)
+            gone_ms = time.time() * 1000
+            if ROUNDS > 1:
+                one.sidecar.wait_log("records could not be parked", UNTIL_SAID_SECONDS)
+                wait_flowing(scene, one.sidecar, 30)
+            else:
+                time.sleep(GONE_SECONDS)
+            healed = time.monotonic()
+            create_topic(scene.servers, scene.parking, scene.partitions)
+            one.sidecar.wait_until(lambda: scene.parked().lag > RATE // 2, 60, "records are parked again")
+            recovered = time.monotonic() - healed
+
+        def lost_with_it(record: Any) -> bool:  # bulk that came before, and may have been parked a moment later
+            return is_bulk(record) and record.timestamp_ms < gone_ms + 1000
+
+        report = finish(
+            scene,
+            matrix,
+            TEST,
+            "the parking topic is deleted, with what was in it, and made anew",
+            IN_FLIGHT,
+            IN_FLIGHT,
+            recovered,
+            one,
+            timed="until records are parked again",
+            expected="nothing lost but what was in it; what comes then is delivered, or waits",
+            droppable=lost_with_it,
+        )
+        assert report.dropped >= RATE
+
+    return job
+
+
+def test_a_parking_topic_that_misbehaves(kafka_broker: Broker, scenes: WatchedScenes, matrix: Matrix) -> None:
+    small = {"max.message.bytes": "500"}
+    few = {"min.insync.replicas": "2"}
+    jobs = [
+        (
+            "too small",
+            altered(
+                scene_for(scenes, kafka_broker, "parking-small"),
+                matrix,
+                "the parking topic takes only small records for 5 s",
+                small,
+                5,
+                "records could not be parked",
+            ),
+        ),
+        (
+            "too few replicas",
+            altered(
+                scene_for(scenes, kafka_broker, "parking-few"),
+                matrix,
+                "the parking topic has too few replicas for 5 s",
+                few,
+                5,
+                "",
+            ),
+        ),
+        ("deleted", deleted(scene_for(scenes, kafka_broker, "parking-deleted"), matrix)),
+    ]
+    side_by_side(jobs, JOB_SECONDS)
+
+
+def test_a_broker_that_freezes_while_parking(scenes: WatchedScenes, matrix: Matrix) -> None:
+    fixtures.require_java()
+    with KafkaServer() as server:
+        scene = scene_for(scenes, real_broker(server.bootstrap_servers), "parking-frozen")
+        one = parking_sidecar(scene)
+        with stream(scene, rate=RATE):
+            wait_defer(one)
+            one.wait_parked(RATE)
+            bound, began_ns = exposed_flowing(scene), time.time_ns()
+            server.freeze()
+            time.sleep(FROZEN_SECONDS)
+            server.thaw()
+            healed, lag = time.monotonic(), scene.parked().lag
+            one.wait_parked(lag + RATE // 2, 40)
+            recovered, ended_ns = time.monotonic() - healed, time.time_ns()
+        # Nothing can be committed meanwhile: what the app gets in that time, and what is parked then, comes again.
+        bound += sum(len(r.ids) for r in scene.app.requests() if began_ns <= r.time_ns <= ended_ns)
+        calm(scene)
+        one.force("auto")
+        scene.wait_emptied(one.sidecar)
+        copies = scene.read_parked()
+        assert copies is not None
+        bound += parked_twice(copies)
+        test = "test_parking_topic.py::test_a_broker_that_freezes_while_parking"
+        fault = "SIGSTOP of the broker beyond the session while records are parked, then SIGCONT"
+        finish(scene, matrix, test, fault, bound, bound, recovered, one, timed="until records are parked again")
+
+
+@pytest.mark.kafka
+def test_a_compacted_parking_topic_is_refused_at_the_start(kafka_broker: Broker, scenes: WatchedScenes) -> None:
+    scene = scene_for(scenes, kafka_broker, "parking-compacted")
+    assert scene.parking
+    kafka_broker.create(scene.parking, 2, {"cleanup.policy": "compact"})
+    one = Deferring(scene, **SETTINGS)
+    assert one.sidecar.wait() == 2
+    assert re.search(r"cleanup.policy=compact.*\n.*Set cleanup.policy=delete", one.sidecar.stderr), one.sidecar.stderr
+    for watch in scene.watches:  # exit code 2 is what it is to be
+        watch.stop()
