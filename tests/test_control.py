@@ -18,8 +18,8 @@ from harness.figures import Figures
 from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.control import Control
 from tidegate.core.schedule import AGE_BUDGET_SECONDS
-from tidegate.pressure.orders import Actuator, Rung, Settings
-from tidegate.pressure.parking import Parking
+from tidegate.pressure.orders import Actuator, ParkingState, Rung, Settings
+from tidegate.pressure.parking import FIRST_RATE, Parking
 from tidegate.pressure.policy import policies
 from tidegate.pressure.shed import Rest, Shed
 from tidegate.types import EventClass, LaneState
@@ -50,9 +50,16 @@ class Recording:
         self.there, self.samples = parking, samples
         self.sheds: Sequence[Shed] = ()
         self.rate = -1.0
+        self.settled = 0
 
-    def parking(self) -> Parking:
+    def parking(self, lanes: Sequence[LaneState]) -> Parking:
         return self.there
+
+    def settle(self) -> None:
+        self.settled += 1
+
+    def state(self) -> ParkingState:
+        return ParkingState(topic="parked" if self.there.available else None)
 
     def shed(self, sheds: Sequence[Shed]) -> None:
         self.sheds = sheds
@@ -267,7 +274,7 @@ def test_a_slow_app_is_seen_and_shown_and_so_is_its_recovery(servers: str) -> No
         assert pressure.rung is Rung.HOLD
         assert 600 < view.offered(EventClass.BULK) < 1000, view
         assert view.service is not None
-        assert 140 < view.service < 260, view
+        assert 140 < view.service < 300, view
         assert 140 < view.completions[EventClass.BULK] < 260, view
         assert view.lanes[0].lag > 1000
         assert view.lanes[0].age > 2
@@ -363,6 +370,22 @@ def test_where_there_is_a_gate_it_gets_its_orders_and_after_a_fault_lets_all_in(
         ticking.control.tick(time.monotonic())
         assert set(actuator.sheds) == {Shed()}
         member.dispatcher.discard_buffered()
+
+
+def test_the_operator_says_how_fast_parked_records_come_back(servers: str) -> None:
+    actuator = Recording(Parking(available=True, records=1000))
+    with Member([(properties(servers), ["bulk.clicks"])]) as member:
+        ticking = Ticking(member, actuator=actuator)
+        for rate in (500.0, 0.0):
+            ticking.control.force_replay(rate)
+            ticking.control.tick(time.monotonic())
+            assert actuator.rate == rate
+            assert ticking.control.pressure().forced_replay == rate
+        assert actuator.settled == 2
+        ticking.control.force_replay(None)
+        ticking.until(lambda: actuator.rate == FIRST_RATE)  # calm, and of the target nothing is known
+        with pytest.raises(ValueError, match="no parking topic"):
+            Ticking(member).control.force_replay(1.0)
 
 
 def test_sampling_that_nothing_can_carry_out_is_not_ordered(servers: str) -> None:

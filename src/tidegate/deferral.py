@@ -32,6 +32,10 @@ _RECORD_BYTES = 400  # about what a record takes there
 class Deferral:
     """The parking topic of this process.
 
+    Args:
+        until_end: a run with an end parks nothing, and leaves what is parked to the next that has none: nobody waits for
+            what comes after it.
+
     Attributes:
         producer: None: nothing is ever parked.
         ready: the topic is known to be there and fit.
@@ -40,11 +44,14 @@ class Deferral:
         ConfigError: the topic cannot be made, or would lose what is parked.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, *, until_end: bool = False) -> None:
         self._settings = settings
         self.producer: Producer | None = None
         self.ready = False
-        self.topic = settings.parking_topic_name if any(one.defer for one in settings.policies) else None
+        self.topic: str | None = None
+        if until_end or not any(policy.defer for policy in settings.policies):
+            return
+        self.topic = settings.parking_topic_name
         if self.topic is None:
             return
         from tidegate.core.producer import Producer

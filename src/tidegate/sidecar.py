@@ -165,7 +165,7 @@ class Sidecar:
         # Before the Kafka clients exist: an address in use ends the process here.
         ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
         admin_socket = self._admin_socket(settings)
-        self.deferral = Deferral(settings, self.ledger)
+        self.deferral = Deferral(settings, self.ledger, until_end=until_end)
         producer = self.deferral.producer
         self._lanes = count_lanes(settings.topics, consumer_properties(settings, lanes=1)) + (producer is not None)
         self._crowded = False

@@ -14,15 +14,17 @@ from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.ops.snapshot import Snapshot, Sources
 from tidegate.pressure.adaptive import Adaptive
-from tidegate.pressure.orders import Pressure, Rung
+from tidegate.pressure.orders import ParkingState, Pressure, Rung
+from tidegate.pressure.parking import Parking
 from tidegate.pressure.signals import LaneView, View
 from tidegate.sinks.base import open_sink
-from tidegate.types import LaneState
+from tidegate.types import EventClass, LaneState
 
 ORDERS = LaneView((1.0, 2.0, 3.0, 4.0), 10.0, 50.0, 2.5, (0.1, 0.2, 0.3, 0.4), False, 0.0)
 PRESSURE = Pressure(
     Rung.HOLD, None, Rung.PAUSE, (1.0, 1.0, 0.5, 0.25), {Rung.HOLD: 2},
     View(8.0, 9.0, 7.0, 0.75, (0, 0, 0, 0), (0.0,) * 4, {0: ORDERS}, 0.5, (1.0, 2.0, 2.0, 2.0)),
+    Parking(True, 0.25, 70.0), ParkingState("parked", {"timed-out": 5}, 3, 2, 900, 0.25, 40.0, {EventClass.BULK: 0.02}), 2.0,
 )  # fmt: skip
 
 

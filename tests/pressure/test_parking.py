@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pressure.views import lane, view
-from tidegate.pressure.parking import Emptying, Parking
+from tidegate.pressure.parking import FIRST_RATE, Emptying, Parking
 from tidegate.pressure.rates import Growth, weight
 
 CALM = view(lane((30, 100, 0, 270)))  # 400 of 1000 a second
@@ -30,6 +30,14 @@ def test_it_begins_gently_and_ends_at_once() -> None:
     assert emptying.update(0.1, CALM, parking, calm=True) < 50
     settle(emptying, parking)
     assert emptying.update(0.1, CALM, parking, calm=False) == 0.0
+
+
+def test_a_target_that_nothing_is_known_of_is_tried_with_little() -> None:
+    """After a restart only what is parked may be left to be delivered: without it nothing would ever be known."""
+    emptying, parking, fresh = Emptying(), Parking(True, records=1e6), view(lane((0, 0, 0, 0)), service=None)
+    assert emptying.update(0.1, fresh, parking, calm=True) == FIRST_RATE
+    assert emptying.update(0.1, fresh, parking, calm=False) == 0.0
+    assert emptying.update(0.1, fresh, Parking(True), calm=True) == 0.0
 
 
 def test_a_queue_is_served_first() -> None:
@@ -71,7 +79,8 @@ def test_whatever_comes(headroom: float, looks: Sequence[tuple[float, float, flo
     for seconds, offered, service, queued, parked, calm in looks:
         seen = view(lane((0, 0, 0, offered)), service=service, queued=(0, 0, 0, queued))
         rate = emptying.update(seconds, seen, Parking(True, records=parked), calm)
-        assert 0 <= rate <= max(0.0, (1 - headroom) * (service or 0.0) - offered - queued)
+        most = FIRST_RATE if service is None else (1 - headroom) * service - offered
+        assert 0 <= rate <= max(0.0, most - queued)
         assert rate == 0 or (calm and parked > 0)
         assert emptying.seconds >= 0
         assert not math.isnan(emptying.seconds)

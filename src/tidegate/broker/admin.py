@@ -50,7 +50,8 @@ class Cluster:
         try:
             self._admin = AdminClient(dict[str, str | int | float | bool](tool_properties(settings)))
         except KafkaException as error:
-            raise KafkaClientError(error.args[0].str()) from None
+            why = error.args[0].str().removeprefix("Failed to create admin client: ")  # as of any other client
+            raise KafkaClientError(why) from None
         self.embedded = False
         self.brokers = 0
 

@@ -56,7 +56,7 @@ class Emptying:
         if not calm or parking.records <= 0:
             self._rate = 0.0
         elif view.service is None:  # nothing was delivered yet: what comes back tells what the target can do
-            self._rate = FIRST_RATE
+            self._rate = max(0.0, FIRST_RATE - sum(view.queued))
         else:
             # What waits in rings comes first, within a second; replayed records wait there, too.
             target = self._free * min(view.service, capacity) - offered - sum(view.queued)
