@@ -74,7 +74,7 @@ class CoreActuator:
         self._replay = 0.0
         self._failed_at = float("-inf")
         self._failing = False
-        self._answered, self._answered_at = 0, clock()
+        self._ended, self._ended_at = 0, clock()
         self._stuck = False
         self._closing = False
         self._failures: dict[str, int] = {}
@@ -101,16 +101,16 @@ class CoreActuator:
         """Whether Kafka has said nothing for some time on what it was given: a partition without a leader or with too
         few replicas, a topic that was deleted. A record is given up only after a minute, and until then a lane that
         waited for room would keep critical records waiting as well."""
-        now, answered = self._clock(), producer.answered
-        if answered != self._answered or producer.fill == 0.0:
-            self._answered, self._answered_at = answered, now
-        stuck = now - self._answered_at > STUCK_SECONDS
+        now, ended = self._clock(), producer.ended
+        if ended != self._ended or producer.fill == 0.0:
+            self._ended, self._ended_at = ended, now
+        stuck = now - self._ended_at > STUCK_SECONDS
         if stuck and not self._stuck:
             self._failing = True
             self._log.warning(
                 "the parking topic takes nothing; what cannot be parked is delivered, or waits",
                 topic=producer.name,
-                for_seconds=round(now - self._answered_at, 1),
+                for_seconds=round(now - self._ended_at, 1),
                 hint=f"Look for a partition of {producer.name} without a leader or with too few replicas in sync, or "
                 "whether the topic is there at all.",
             )

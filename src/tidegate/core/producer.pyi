@@ -49,8 +49,8 @@ class Producer:
     def fill(self) -> float:
         """How full it is, in records or in bytes, 0 to 1."""
     @property
-    def answered(self) -> int:
-        """Records of which Kafka has said since the start what became of them, try by try."""
+    def ended(self) -> int:
+        """Records whose way through here has ended since the start, well or not."""
     def rest(self, resting: bool) -> None:
         """Whether nothing is ordered to be parked for now: then lanes do not wait for room here."""
     def fileno(self) -> int:

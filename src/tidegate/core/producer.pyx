@@ -286,10 +286,10 @@ cdef class Producer(Reports):
         tg_store_i32(&self._resting, resting)
 
     @property
-    def answered(self) -> int:
-        """Records of which Kafka has said since the start what became of them, try by try. As long as it grows, the
-        topic is not stuck."""
-        return self.acknowledged + self.repeated + self.returned + self.discarded
+    def ended(self) -> int:
+        """Records whose way through here has ended since the start, well or not. As long as it grows, the topic is not
+        stuck."""
+        return self.acknowledged + self.returned + self.discarded
 
     @property
     def fill(self) -> float:
