@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tidegate.core.reader import Reader
     from tidegate.types import LaneState
 
+STUCK_SECONDS = 2.0  # without a word from Kafka on what it was given, and lanes wait for the topic no longer
 FAILING_SECONDS = 10.0  # after Kafka did not take a record nothing is ordered to be parked for so long
 ERROR_SECONDS = 60.0  # over which the error of samples is predicted
 _OF_THE_RECORD = frozenset({"message-too-large", "given-up"})  # reasons that say nothing of the next record
@@ -73,6 +74,8 @@ class CoreActuator:
         self._replay = 0.0
         self._failed_at = float("-inf")
         self._failing = False
+        self._ended, self._ended_at = 0, clock()
+        self._stuck = False
         self._closing = False
         self._failures: dict[str, int] = {}
         self._moments: dict[EventClass, tuple[float, float, float]] = {}  # class: since, records before, error
@@ -85,12 +88,34 @@ class CoreActuator:
         if self._producer is None:
             return Parking()
         waiting = sum(max(0, (lane.end or 0) - lane.position) for lane in lanes if lane.parking)
-        available = self._ready() and self._producer.usable
+        stuck = self._look_stuck(self._producer)
+        available = self._ready() and self._producer.usable and not stuck
         available = available and self._clock() - self._failed_at > FAILING_SECONDS
         if available and self._failing:
             self._failing = False
             self._log.info("parking is tried again", topic=self._producer.name)
+        self._producer.rest(not available)
         return Parking(available, self._producer.fill, float(waiting))
+
+    def _look_stuck(self, producer: Producer) -> bool:
+        """Whether Kafka has said nothing for some time on what it was given: a partition without a leader or with too
+        few replicas, a topic that was deleted. A record is given up only after a minute, and until then a lane that
+        waited for room would keep critical records waiting as well."""
+        now, ended = self._clock(), producer.ended
+        if ended != self._ended or producer.fill == 0.0:
+            self._ended, self._ended_at = ended, now
+        stuck = now - self._ended_at > STUCK_SECONDS
+        if stuck and not self._stuck:
+            self._failing = True
+            self._log.warning(
+                "the parking topic takes nothing; what cannot be parked is delivered, or waits",
+                topic=producer.name,
+                for_seconds=round(now - self._ended_at, 1),
+                hint=f"Look for a partition of {producer.name} without a leader or with too few replicas in sync, or "
+                "whether the topic is there at all.",
+            )
+        self._stuck = stuck
+        return stuck
 
     # ── what is ordered ─────────────────────────────────────────────────────────────────────────────────────────
 

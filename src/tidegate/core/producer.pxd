@@ -22,6 +22,7 @@ cdef class Producer(Reports):
     cdef int _reader_fd                  # written to when there is room, or something given back; -1: none
     cdef int32_t *_room_wanted           # the reader's flag
     cdef int32_t _test_wanted
+    cdef int32_t _resting                # event loop's: nothing is ordered to be parked, no lane need wait for room
 
     # reader
     cdef uint8_t *_scratch               # owns: the envelope in hand

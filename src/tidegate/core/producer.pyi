@@ -48,6 +48,14 @@ class Producer:
     @property
     def usable(self) -> bool:
         """False: librdkafka's producer has failed for good; a new one is needed."""
+    @property
+    def fill(self) -> float:
+        """How full it is, in records or in bytes, 0 to 1."""
+    @property
+    def ended(self) -> int:
+        """Records whose way through here has ended since the start, well or not."""
+    def rest(self, resting: bool) -> None:
+        """Whether nothing is ordered to be parked for now: then lanes do not wait for room here."""
     def fileno(self) -> int:
         """A descriptor that is readable when `drain` has something to do. It stays this object's."""
     def drain(self) -> list[ParkingFailure]:

@@ -199,7 +199,10 @@ cdef class Producer(Reports):
         return FAILED
 
     cdef bint has_room(self, size_t bytes) noexcept nogil:
-        """Whether a lane that was held with FULL for a record of about so many bytes may go on."""
+        """Whether a lane that was held with FULL for a record of about so many bytes may go on; also where nothing is
+        parked any more: then its record is delivered."""
+        if tg_load_i32(&self._resting):
+            return True
         return not tg_load_i32(&self.stalled) and self.pool.has_room(bytes)
 
     cdef tg_entry *oldest_back(self, tg_parked *record) noexcept nogil:
@@ -277,6 +280,16 @@ cdef class Producer(Reports):
             "waiting": self.waiting_len, "bytes": self.pool._in_bytes - self.pool._out_bytes,
             "queued": self.rk.outq_len(self.client) if self.client is not NULL else 0,
         }
+
+    def rest(self, bint resting) -> None:
+        """Whether nothing is ordered to be parked for now: then lanes do not wait for room here."""
+        tg_store_i32(&self._resting, resting)
+
+    @property
+    def ended(self) -> int:
+        """Records whose way through here has ended since the start, well or not. As long as it grows, the topic is not
+        stuck."""
+        return self.acknowledged + self.returned + self.discarded
 
     @property
     def fill(self) -> float:
