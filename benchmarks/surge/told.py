@@ -18,7 +18,24 @@ DROPPED = ("sampled", "expired", "dead_lettered")  # dispositions after which no
 KEPT = re.compile(r"park|replay|defer|sampl|ladder|lane_held_seconds|congestions|keep_share|conservation")
 SERIES = re.compile(r"^(tidegate_\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
-STOP_SECONDS = 30.0
+
+
+ASK_SECONDS = 0.5
+
+
+def series_of(text: str) -> dict[str, float]:
+    """tidegate's series of one scrape, by name and labels as they are written."""
+    return {f"{name}{{{labels}}}" if labels else name: float(value) for name, labels, value in SERIES.findall(text)}
+
+
+def dropped_of(series: dict[str, float]) -> dict[str, int]:
+    """Events by type of which tidegate says that they will never be delivered."""
+    counts = dict.fromkeys(TYPES, 0)
+    for key, value in series.items():
+        labels = dict(LABEL.findall(key))
+        if key.startswith("tidegate_records_total{") and labels.get("disposition") in DROPPED:
+            counts[CLASS_OF[labels["class"]]] += int(value)
+    return counts
 
 
 class Told(threading.Thread):
@@ -46,32 +63,25 @@ class Told(threading.Thread):
             found = self._last.get("dropped", {})
             return {name: int(found.get(name, 0)) for name in TYPES}
         self._ask()
-        counts = dict.fromkeys(TYPES, 0)
-        for series, value in self._series.items():
-            labels = dict(LABEL.findall(series))
-            if series.startswith("tidegate_records_total{") and labels.get("disposition") in DROPPED:
-                counts[CLASS_OF[labels["class"]]] += int(value)
-        return counts
+        return dropped_of(self._series)
 
     def _ask(self) -> None:
-        if self._url is None or time.monotonic() - self._asked < 0.5:
+        if self._url is None or time.monotonic() - self._asked < ASK_SECONDS:
             return
         self._asked = time.monotonic()
         with contextlib.suppress(OSError):
-            text = urllib.request.urlopen(self._url, timeout=5).read().decode()
-            for name, labels, value in SERIES.findall(text):
-                key = f"{name}{{{labels}}}" if labels else name
-                self._series[key] = float(value)
-                self._peaks[key] = max(self._peaks.get(key, 0.0), float(value))
+            self._series |= series_of(urllib.request.urlopen(self._url, timeout=5).read().decode())
+            for key, value in self._series.items():
+                self._peaks[key] = max(self._peaks.get(key, 0.0), value)
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, stop_seconds: float) -> dict[str, Any]:
         """SIGTERM, and what was told at the end: {"last": the last line of JSON, "metrics": {series: [last, peak]}},
-        the metrics as far as they are of pressure. A contender that does not end within 30 s is left to be killed."""
+        the metrics as far as they are of pressure. A contender that does not end in time is left to be killed."""
         self._asked = 0.0
         self._ask()
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(stop_seconds)
         self.join(2)
         kept = {
             key: [value, self._peaks[key]]
