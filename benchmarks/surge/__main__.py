@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.e2e.runner import ROOT, Contender, machine
 
 sys.path.insert(0, str(ROOT / "tests"))
-from benchmarks.surge import lineup, picture, table
+from benchmarks.surge import figures, lineup, picture, table
 from benchmarks.surge.schedule import Schedule
 from benchmarks.surge.turn import Plan, turn
 from harness.install import KafkaUnavailableError
@@ -100,15 +100,15 @@ def compete(bootstrap: str, plan: Plan, contenders: list[Contender], reps: int) 
 
 
 def write(out: Path, title: str, plan: Plan, rows: list[dict[str, Any]]) -> None:
-    """surge.json with every row, surge.svg of the first repetition."""
+    """surge.json with every row, surge.svg of everyone's middle turn."""
     out.mkdir(parents=True, exist_ok=True)
     schedule = plan.schedule
     told = {"title": title, "machine": machine(), "plan": asdict(plan), "left_out": lineup.unknown(), "rows": rows}
     (out / "surge.json").write_text(json.dumps(told, indent=1) + "\n")
     lines = {
         row["contender"]: [(second, ms) for second, ms in row["purchases_p99_by_second"] if second >= -schedule.base]
-        for row in rows
-        if row["rep"] == 0 and "error" not in row
+        for row in figures.middle(rows)
+        if "error" not in row
     }
     halved = schedule.halved[0] - schedule.surge_from, schedule.halved[1] - schedule.surge_from
     drawn = picture.svg("Purchases: p99 of age at the app, by second", lines, schedule.surge, halved)
@@ -136,7 +136,7 @@ def main() -> int:
     except KafkaUnavailableError as error:
         print(f"surge benchmark SKIPPED: {error}", file=sys.stderr)
         return 1 if os.environ.get("CI") == "true" else 0
-    table.show(title, rows)
+    table.show(title, figures.middle(rows))
     if options.out is not None:
         write(options.out, title, plan, rows)
     return 1 if any("error" in row for row in rows) else 0

@@ -102,5 +102,23 @@ def of(
     }
 
 
+def middle(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each contender one turn, the median by the p99 of purchases in the surge (of two the worse). A turn as it was,
+    because medians of single figures would be of no turn at all. One that failed is taken where all did."""
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_name.setdefault(row["contender"], []).append(row)
+
+    def late(row: dict[str, Any]) -> float:
+        found = row["ages"]["purchase"]["surge"]
+        return math.inf if found is None else float(found["p99_ms"])
+
+    chosen = []
+    for turns in by_name.values():
+        whole = sorted((row for row in turns if "error" not in row), key=late)
+        chosen.append(whole[len(whole) // 2] if whole else turns[0])
+    return chosen
+
+
 def rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 4)

@@ -46,6 +46,7 @@ def main() -> None:
             "bootstrap.servers": bootstrap,
             "compression.type": "lz4",
             "linger.ms": 5,
+            "log_level": 3,  # a coordinator that still loads is asked again
             "enable.idempotence": True,  # so that the topic's ends are a count
             "queue.buffering.max.messages": 400_000,
             "delivery.report.only.error": True,

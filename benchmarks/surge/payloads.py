@@ -7,6 +7,7 @@ all of them is made before the run, so that an event costs its sender two joins 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 
 from benchmarks.e2e import events
 
@@ -17,6 +18,7 @@ _TIME_LENGTH = len("2019-10-01T00:00:00.123Z")
 _NUMBER_LENGTH = 12
 
 
+@cache
 def pool() -> tuple[list[tuple[bytes, bytes]], list[str]]:
     """([(key, what stands between time and number)], [type]): event n uses place n % events.DISTINCT."""
     pieces, types = [], []

@@ -26,21 +26,21 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{value * 100:.1f} %"
 
 
-def show(title: str, rows: list[dict[str, Any]], width: int = 160) -> None:
+def show(title: str, rows: list[dict[str, Any]], width: int = 170) -> None:
     """Prints two tables: how late, and what became of the events and what it cost."""
     console = Console(width=width, highlight=False)
     late = Table(title=f"{title}\nage at the app, p50 / p99 / max, of events due in the surge", box=box.SIMPLE)
-    late.add_column("")
+    late.add_column("", no_wrap=True)
     for name in (*TYPES, "purchases, base", "purchases, after"):
         late.add_column(name if "," in name else f"{name}s", justify="right")
     counts = Table(title="events, and what it cost", box=box.SIMPLE)
-    counts.add_column("")
+    counts.add_column("", no_wrap=True)
     columns = (
         "produced",
         "delivered",
         "twice",
         "dropped",
-        "of them carts, purchases",
+        "carts, purchases of them",
         "waiting",
         "lost",
         "ended",

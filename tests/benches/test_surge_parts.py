@@ -200,6 +200,15 @@ def test_utilisation_is_of_the_workers_time() -> None:
     assert figures.busy_share(notes, 4, 5.0, 5.0) is None
 
 
+def test_the_middle_turn_is_one_that_was() -> None:
+    def turned(name: str, p99_ms: float | None) -> dict[str, Any]:
+        return {"contender": name, "ages": {"purchase": {"surge": p99_ms and {"p99_ms": p99_ms}}}}
+
+    failed = {"contender": "a", "error": "e"}
+    rows = [turned("a", 3), turned("b", 1), failed, turned("a", None), turned("a", 2), {"contender": "c", "error": "e"}]
+    assert figures.middle(rows) == [rows[0], rows[1], rows[5]]
+
+
 def test_notes_come_back_as_they_were_written(tmp_path: Path) -> None:
     notes, _ = played({5})
     notes.request(1.0, 2.5, 3)
