@@ -90,7 +90,7 @@ fuzz: ## the C fuzz targets; SECONDS=60 for longer
 # The surge takes an hour by itself, so it is its own target; that it runs is shown all the same.
 bench: bench-micro bench-e2e ## all benchmarks but the surge; results as JSON in BENCH_DIR; BRIEF=1 only shows that they run
 ifdef BRIEF
-	@exec $(BIN)/python -m benchmarks.surge --brief --base 2 --surge 3 --limit 2 --only '$(SURGE_SHOWN)'
+	@exec $(BIN)/python -m benchmarks.surge --brief --warm 1 --base 1 --surge 2 --limit 1 --only '$(SURGE_SHOWN)'
 endif
 
 bench-micro: build $(VENV)/.dev ## benchmarks of the parts

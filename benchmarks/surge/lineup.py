@@ -41,11 +41,11 @@ LOOPS = {
     "confluent-kafka DAGOR": ["shedding_loop.py", "DAGOR"],
     "confluent-kafka PI": ["shedding_loop.py", "PI"],
 }
-# Programs of `peers`: (command, what it needs to be built). Dapr is not among them: its app has to speak Dapr's way.
+# Programs of `peers`: (command, what is there once it is built). Dapr is not among them: its app has to speak Dapr's way.
 _JAVA = "{peers}/src/java/target"
 PEERS = {
     "Redpanda Connect": ("{peers}/bin/connect -c {peers}/src/connect/push.yaml", "bin/connect"),
-    "arroyo": ("{peers}/venv/bin/python {peers}/src/py/arroyo_peer.py", "venv/bin/python"),
+    "arroyo": ("{peers}/venv/bin/python {peers}/src/py/arroyo_peer.py", "venv/lib/*/site-packages/arroyo"),
     "parallel-consumer": (f"java -Xmx1g -cp {_JAVA}/pc.jar:{_JAVA}/lib/* peers.App", "src/java/target/pc.jar"),
     "peers' confluent-kafka loop": ("{peers}/venv/bin/python {peers}/src/py/ck_loop.py", "venv/bin/python"),
 }
@@ -77,7 +77,7 @@ def peers() -> tuple[list[Contender], list[str]]:
     home = Path(os.environ.get("PEERS_HOME") or Path.home() / ".cache" / "tidegate-peers")
     built, missing = [], []
     for name, (command, needs) in PEERS.items():
-        if (home / needs).exists():
+        if any(home.glob(needs)):
             parts = command.replace("{peers}", str(home)).split()
             built.append(Contender(name, parts, {"PEERS_BIN": str(home / "bin")}))
         else:
