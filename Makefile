@@ -87,7 +87,7 @@ ctest: ## the C tests
 fuzz: ## the C fuzz targets; SECONDS=60 for longer
 	@$(MAKE) -C csrc fuzz $(if $(SECONDS),SECONDS=$(SECONDS))
 
-# The surge takes an hour by itself, so it is its own target; that it runs is shown all the same.
+# The surge takes the better part of an hour, so it is a target of its own; that it runs is shown all the same.
 bench: bench-micro bench-e2e ## all benchmarks but the surge; results as JSON in BENCH_DIR; BRIEF=1 only shows that they run
 ifdef BRIEF
 	@exec $(BIN)/python -m benchmarks.surge --brief --warm 1 --base 1 --surge 2 --limit 1 --only '$(SURGE_SHOWN)'
@@ -101,7 +101,7 @@ bench-micro: build $(VENV)/.dev ## benchmarks of the parts
 bench-e2e: build $(VENV)/.dev ## end to end on a real Kafka, beside its peers (Java 17 and Maven)
 	@exec $(BIN)/python -m benchmarks.e2e all --out $(BENCH_DIR) $(if $(BRIEF),--records 200000 --reps 1 --seconds 3 --away 3) $(ARGS)
 
-bench-surge: build $(VENV)/.dev ## a surge into an app of a quarter of it, all contenders in turn; an hour, BRIEF=1 minutes
+bench-surge: build $(VENV)/.dev ## a surge into an app of a quarter of it, all contenders in turn: 40 min, BRIEF=1: 3
 	@exec $(BIN)/python -m benchmarks.surge --out $(BENCH_DIR) $(if $(BRIEF),--brief) $(ARGS)
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts

@@ -17,17 +17,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.e2e.__main__ import kafka
 from benchmarks.e2e.runner import ROOT, Contender, machine
 
 sys.path.insert(0, str(ROOT / "tests"))
-from benchmarks.surge import figures, lineup, picture, table
+from benchmarks.surge import figures, lineup, picture, stage_c, table
 from benchmarks.surge.schedule import Schedule
 from benchmarks.surge.turn import Plan, turn
 from harness.install import KafkaUnavailableError
-from harness.kafka import KafkaServer
 
 BRIEF = {"warm": 2.0, "base": 3.0, "surge": 6.0, "calm": 2.0, "limit": 4.0}
-FULL = {"warm": 3.0, "base": 10.0, "surge": 60.0, "calm": 15.0, "limit": 480.0}
+FULL = {"warm": 3.0, "base": 10.0, "surge": 60.0, "calm": 15.0, "limit": 900.0}
+
+PLACE = ROOT / "build" / "bench" / "surge"  # contenders' logs, and what goes from process to process
+SHOWN = 3.0  # lengths of the surge that the picture has
 
 
 def arguments() -> argparse.Namespace:
@@ -50,7 +53,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--reps", type=int, default=1)
     parser.add_argument("--only", default="", metavar="NAME[,NAME…]")
     parser.add_argument("--add", action="append", default=[], metavar="NAME=COMMAND")
-    parser.add_argument("--peers", action="store_true", help="also the programs of `peers` that are built")
+    parser.add_argument(
+        "--peers", action="store_true", help="also the programs of `peers` that are built, and its stage C"
+    )
     parser.add_argument("--bootstrap", help="HOST:PORT (default: a Kafka of its own, from Maven)")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -83,15 +88,14 @@ def entered(options: argparse.Namespace) -> list[Contender]:
 
 def compete(bootstrap: str, plan: Plan, contenders: list[Contender], reps: int) -> list[dict[str, Any]]:
     """Everyone's turns. In each repetition another one begins, so that the machine's drift meets all alike."""
-    place = ROOT / "build" / "bench" / "surge"
-    place.mkdir(parents=True, exist_ok=True)
+    PLACE.mkdir(parents=True, exist_ok=True)
     rows = []
     for rep in range(reps):
         first = rep % len(contenders)
         for contender in contenders[first:] + contenders[:first]:
             print(f"  {rep + 1}/{reps} {contender.name}", file=sys.stderr, flush=True)
             try:
-                row = turn(contender, bootstrap, plan, place)
+                row = turn(contender, bootstrap, plan, PLACE)
             except (RuntimeError, OSError) as error:
                 print(f"      {error}", file=sys.stderr)
                 row = {"contender": contender.name, "error": str(error)}
@@ -99,14 +103,25 @@ def compete(bootstrap: str, plan: Plan, contenders: list[Contender], reps: int) 
     return rows
 
 
-def write(out: Path, title: str, plan: Plan, rows: list[dict[str, Any]]) -> None:
+def write(out: Path, title: str, plan: Plan, rows: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
     """surge.json with every row, surge.svg of everyone's middle turn."""
     out.mkdir(parents=True, exist_ok=True)
     schedule = plan.schedule
-    told = {"title": title, "machine": machine(), "plan": asdict(plan), "left_out": lineup.unknown(), "rows": rows}
+    told = {
+        "title": title,
+        "machine": machine(),
+        "plan": asdict(plan),
+        "left_out": lineup.unknown(),
+        "rows": rows,
+        "stage_c": theirs,
+    }
     (out / "surge.json").write_text(json.dumps(told, indent=1) + "\n")
     lines = {
-        row["contender"]: [(second, ms) for second, ms in row["purchases_p99_by_second"] if second >= -schedule.base]
+        row["contender"]: [
+            (second, ms)
+            for second, ms in row["purchases_p99_by_second"]
+            if -schedule.base <= second < SHOWN * schedule.surge
+        ]
         for row in figures.middle(rows)
         if "error" not in row
     }
@@ -128,17 +143,15 @@ def main() -> int:
         f"{schedule.surge / 4:g} s"
     )
     try:
-        if options.bootstrap:
-            rows = compete(options.bootstrap, plan, contenders, options.reps)
-        else:
-            with KafkaServer(heap_mb=1024, jvm_options=()) as server:
-                rows = compete(server.bootstrap_servers, plan, contenders, options.reps)
+        with kafka(options.bootstrap) as bootstrap:
+            rows = compete(bootstrap, plan, contenders, options.reps)
+            theirs = stage_c.run(bootstrap, options.reps, PLACE) if options.peers else []
     except KafkaUnavailableError as error:
         print(f"surge benchmark SKIPPED: {error}", file=sys.stderr)
         return 1 if os.environ.get("CI") == "true" else 0
     table.show(title, figures.middle(rows))
     if options.out is not None:
-        write(options.out, title, plan, rows)
+        write(options.out, title, plan, rows, theirs)
     return 1 if any("error" in row for row in rows) else 0
 
 

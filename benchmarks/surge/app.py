@@ -4,12 +4,16 @@
 
     POST …       events in any framing: answered 204 when a worker has worked off all of them
     POST /order  {"halved": [from, to], "before": number}: wall-clock seconds of half speed; see `before` below
-    GET …        {"requests", "waiting", "events", "unique", "duplicates", "before", "probes", "unreadable", "late_ms"}
+    GET …        {"requests", "waiting", "events", "unique", "duplicates", "before", "replayed", "probes", "unreadable",
+                  "weighted", "late_ms"}
     SIGTERM      writes what was noted to FILE (notes.py) and ends
 
-`before` counts unique events numbered below the order's, `waiting` requests not answered, `late_ms` is the most by
-which an answer came after its work was done. The workers are arithmetic (workers.py); this process sleeps in between.
-A bare asyncio protocol, because a framework would cost more than some contenders do. Bodies need a Content-Length.
+`before` counts unique events numbered below the order's, `replayed` those in requests that say X-Tidegate-Replayed,
+`waiting` requests not answered; `weighted` is the sum of unique events' weights (X-Tidegate-Weight, or 1) by type, from
+which an app would tell how many there were; `late_ms` is the most by which an answer came after its work was done.
+
+The workers are arithmetic (workers.py); this process sleeps in between. A bare asyncio protocol, because a framework
+would cost more than some contenders do. Bodies need a Content-Length.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import re
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,7 +39,20 @@ from benchmarks.surge.workers import Workers
 TYPE = re.compile(rb"event_type\W+(\w+)")
 TIME = re.compile(rb"event_time\W+([0-9T:.Z-]+)")
 NUMBER = re.compile(rb"user_session\W+[0-9a-f-]{24}([0-9a-f]{12})")
+REPLAYED = b"\r\nx-tidegate-replayed: true"
+WEIGHT = re.compile(rb"\r\nx-tidegate-weight: *([0-9.e+-]+)")
 KNOWN = {name.encode(): index for index, name in enumerate(TYPES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A request: its events (number, type, time), when it came, when each of them will be done, and its headers."""
+
+    events: list[tuple[int, int, float]]
+    arrival: float
+    ends: list[float]
+    replayed: bool = False
+    weight: float = 1.0
 
 
 class Shop:
@@ -46,15 +64,16 @@ class Shop:
         self.seen = bytearray()
         self.limit = 0
         self.counts = dict.fromkeys(
-            ("requests", "waiting", "events", "unique", "duplicates", "before", "probes", "unreadable"), 0
+            ("requests", "waiting", "events", "unique", "duplicates", "before", "replayed", "probes", "unreadable"), 0
         )
+        self.weighted = [0.0] * len(TYPES)
         self.late_ms = 0.0
         self.times: dict[bytes, float] = {}
 
     def parse(self, body: bytes) -> list[tuple[int, int, float]]:
         """(number, type, time) of each event."""
         types, times, numbers = TYPE.findall(body), TIME.findall(body), NUMBER.findall(body)
-        if not len(types) == len(times) == len(numbers):
+        if not len(types) == len(times) == len(numbers) or not KNOWN.keys() >= set(types):
             self.counts["unreadable"] += 1
             return []
         return [(int(n, 16), KNOWN[t], self.seconds(s)) for n, t, s in zip(numbers, types, times, strict=True)]
@@ -68,11 +87,11 @@ class Shop:
             found = self.times[text] = datetime.fromisoformat(text.decode()).timestamp()
         return found
 
-    def done(self, events: list[tuple[int, int, float]], arrival: float, ends: list[float]) -> None:
+    def done(self, work: Work) -> None:
         """A worker has worked off a request."""
         counts, seen = self.counts, self.seen
         counts["waiting"] -= 1
-        for (number, kind, at), end in zip(events, ends, strict=True):
+        for (number, kind, at), end in zip(work.events, work.ends, strict=True):
             if number >= PROBE:
                 counts["probes"] += 1
                 continue
@@ -85,14 +104,17 @@ class Shop:
                 seen[number] = 1
                 counts["unique"] += 1
                 counts["before"] += number < self.limit
-            self.notes.event(number, kind, at, arrival, end)
+                counts["replayed"] += work.replayed
+                self.weighted[kind] += work.weight
+            self.notes.event(number, kind, at, work.arrival, end)
 
     def order(self, order: dict[str, Any]) -> None:
         self.workers.halved = (order["halved"][0], order["halved"][1])
         self.limit = order["before"]
 
     def stats(self) -> bytes:
-        return json.dumps({**self.counts, "late_ms": round(self.late_ms, 2)}).encode()
+        weighted = dict(zip(TYPES, self.weighted, strict=True))
+        return json.dumps({**self.counts, "weighted": weighted, "late_ms": round(self.late_ms, 2)}).encode()
 
 
 class Connection(asyncio.Protocol):
@@ -147,11 +169,13 @@ class Connection(asyncio.Protocol):
         shop.counts["requests"] += 1
         shop.counts["waiting"] += 1
         shop.notes.request(start, end, len(events))
-        asyncio.get_running_loop().call_later(max(0.0, end - now), self.finish, events, now, ends, end)
+        weight = WEIGHT.search(self.head)
+        work = Work(events, now, ends, REPLAYED in self.head, float(weight[1]) if weight else 1.0)
+        asyncio.get_running_loop().call_later(max(0.0, end - now), self.finish, work, end)
 
-    def finish(self, events: list[tuple[int, int, float]], arrival: float, ends: list[float], end: float) -> None:
+    def finish(self, work: Work, end: float) -> None:
         self.shop.late_ms = max(self.shop.late_ms, (time.time() - end) * 1e3)
-        self.shop.done(events, arrival, ends)
+        self.shop.done(work)
         self.answer()
 
     def answer(self) -> None:

@@ -41,7 +41,7 @@ LOOPS = {
     "confluent-kafka DAGOR": ["shedding_loop.py", "DAGOR"],
     "confluent-kafka PI": ["shedding_loop.py", "PI"],
 }
-# Programs of `peers`: (command, what is there once it is built). Dapr is not among them: its app has to speak Dapr's way.
+# Programs of `peers`: (command, what is there once it is built). Dapr is not among them: its apps speak its way.
 _JAVA = "{peers}/src/java/target"
 PEERS = {
     "Redpanda Connect": ("{peers}/bin/connect -c {peers}/src/connect/push.yaml", "bin/connect"),
@@ -71,10 +71,14 @@ def contenders() -> list[Contender]:
     return forms + loops
 
 
+def peers_home() -> Path:
+    """Where the set-up of `peers` puts what it builds."""
+    return Path(os.environ.get("PEERS_HOME") or Path.home() / ".cache" / "tidegate-peers")
+
+
 def peers() -> tuple[list[Contender], list[str]]:
-    """(programs of `peers` that are built, names of those that are not). Built is what its own set-up leaves in
-    PEERS_HOME (~/.cache/tidegate-peers)."""
-    home = Path(os.environ.get("PEERS_HOME") or Path.home() / ".cache" / "tidegate-peers")
+    """(programs of `peers` that are built, names of those that are not)."""
+    home = peers_home()
     built, missing = [], []
     for name, (command, needs) in PEERS.items():
         if any(home.glob(needs)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -26,45 +27,42 @@ def share(value: float | None) -> str:
     return "–" if value is None else f"{value * 100:.1f} %"
 
 
-def show(title: str, rows: list[dict[str, Any]], width: int = 170) -> None:
-    """Prints two tables: how late, and what became of the events and what it cost."""
+def sized(row: dict[str, Any]) -> str:
+    """What the app would take the number of views for, by the weights that it was told, of those produced."""
+    return f"{row['weighted']['view'] / max(1, row['produced']['view']) * 100:.1f} %"
+
+
+def show(title: str, rows: list[dict[str, Any]], width: int = 150) -> None:
+    """Prints three tables: how late, what became of the events, and what it cost."""
     console = Console(width=width, highlight=False)
-    late = Table(title=f"{title}\nage at the app, p50 / p99 / max, of events due in the surge", box=box.SIMPLE)
-    late.add_column("", no_wrap=True)
-    for name in (*TYPES, "purchases, base", "purchases, after"):
-        late.add_column(name if "," in name else f"{name}s", justify="right")
-    counts = Table(title="events, and what it cost", box=box.SIMPLE)
-    counts.add_column("", no_wrap=True)
-    columns = (
-        "produced",
-        "delivered",
-        "twice",
-        "dropped",
-        "carts, purchases of them",
-        "waiting",
-        "lost",
-        "ended",
-        "drained after",
+    late = table(
+        f"{title}\nage at the app of what was due in the surge, p50 / p99 / max",
+        (*(f"{kind}s" for kind in TYPES), "purchases of base", "purchases after"),
     )
-    for name in (*columns, "app busy", "and after", "MiB", "CPU s", "load"):
-        counts.add_column(name, justify="right")
+    fates = ("deferred", "replayed", "dropped", "carts, purchases", "waiting", "lost", "views by weight")
+    counts = table("events", ("produced", "delivered", "twice", *fates))
+    costs = table("and what it cost", ("ended", "drained after", "app busy", "and after", "MiB", "CPU s", "load"))
     for row in rows:
+        name = row["contender"]
         if "error" in row:
-            late.add_row(row["contender"], row["error"].splitlines()[0])
+            late.add_row(name, row["error"].splitlines()[0])
             continue
         by_type = row["ages"]
-        late.add_row(
-            row["contender"],
-            *(ages(by_type[kind]["surge"]) for kind in TYPES),
-            ages(by_type["purchase"]["base"]),
-            ages(by_type["purchase"]["after"]),
-        )
+        surge = [by_type[kind]["surge"] for kind in TYPES]
+        late.add_row(name, *map(ages, (*surge, by_type["purchase"]["base"], by_type["purchase"]["after"])))
         counts.add_row(
-            row["contender"],
-            *(f"{sum(row[name].values()):,}" for name in ("produced", "delivered", "twice", "dropped")),
+            name,
+            *(f"{sum(row[column].values()):,}" for column in ("produced", "delivered", "twice")),
+            f"{row['deferred']:,}",
+            f"{row['replayed']:,}",
+            f"{sum(row['dropped'].values()):,}",
             f"{row['dropped']['cart']:,}, {row['dropped']['purchase']:,}",
             f"{row['waiting']:,}",
             f"{row['lost']:,}",
+            sized(row),
+        )
+        costs.add_row(
+            name,
             row["ended"],
             f"{row['backlog_seconds']:.0f} s",
             share(row["utilisation_in_surge"]),
@@ -73,5 +71,13 @@ def show(title: str, rows: list[dict[str, Any]], width: int = 170) -> None:
             f"{row['cpu_seconds']:.1f}",
             f"{row['load_average']:.1f}",
         )
-    console.print(late)
-    console.print(counts)
+    for one in (late, counts, costs):
+        console.print(one)
+
+
+def table(title: str, columns: Sequence[str]) -> Table:
+    made = Table(title=title, box=box.SIMPLE)
+    made.add_column("", no_wrap=True)
+    for column in columns:
+        made.add_column(column, justify="right")
+    return made

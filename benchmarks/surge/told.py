@@ -18,8 +18,6 @@ DROPPED = ("sampled", "expired", "dead_lettered")  # dispositions after which no
 KEPT = re.compile(r"park|replay|defer|sampl|ladder|lane_held_seconds|congestions|keep_share|conservation")
 SERIES = re.compile(r"^(tidegate_\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
-
-
 ASK_SECONDS = 0.5
 
 
@@ -38,6 +36,17 @@ def dropped_of(series: dict[str, float]) -> dict[str, int]:
     return counts
 
 
+def deferred_of(series: dict[str, float]) -> int:
+    """Events that tidegate has in the parking topic, or had: as its counter says."""
+    return int(
+        sum(
+            value
+            for key, value in series.items()
+            if key.startswith("tidegate_records_total{") and 'disposition="deferred"' in key
+        )
+    )
+
+
 class Told(threading.Thread):
     """Listens to the process's stdout; asks /metrics where there is a port, at most every half second."""
 
@@ -46,6 +55,7 @@ class Told(threading.Thread):
         self._process = process
         self._url = None if ops_port is None else f"http://127.0.0.1:{ops_port}/metrics"
         self._asked, self._series, self._peaks = 0.0, dict[str, float](), dict[str, float]()
+        self.deferred = 0  # the most so far
         self._last: dict[str, Any] = {}
         self.start()
 
@@ -71,6 +81,7 @@ class Told(threading.Thread):
         self._asked = time.monotonic()
         with contextlib.suppress(OSError):
             self._series |= series_of(urllib.request.urlopen(self._url, timeout=5).read().decode())
+            self.deferred = max(self.deferred, deferred_of(self._series))
             for key, value in self._series.items():
                 self._peaks[key] = max(self._peaks.get(key, 0.0), value)
 

@@ -36,7 +36,7 @@ class Plan:
     workers: int = 4
     service_us: float = 800.0
     calm: float = 15.0
-    limit: float = 480.0
+    limit: float = 900.0
     batch: int = 500
     concurrency: int = 8
     linger_ms: int = 20
@@ -90,9 +90,9 @@ def play(
     begin = time.time() + 2.0
     app.order((begin + schedule.halved[0], begin + schedule.halved[1]), schedule.before_calm)
     with stream(bootstrap, topic, begin, schedule) as generator:
-        time.sleep(max(0.0, begin + schedule.surge_from - time.time()))
+        rest(begin + schedule.surge_from, told)
         before = account.cpu_seconds
-        time.sleep(max(0.0, begin + schedule.surge_to - time.time()))
+        rest(begin + schedule.surge_to, told)
         after, calm_at = account.cpu_seconds, time.monotonic()
         ended = until_drained(app, told, "before", schedule.before_calm, calm_at + plan.limit, alive)
         if ended == "drained":
@@ -101,6 +101,13 @@ def play(
     if ended == "drained":
         ended = until_drained(app, told, "unique", made["total"], time.monotonic() + 30, alive)
     return Outcome(ended, begin, made, time.monotonic() - calm_at, (before, after, account.cpu_seconds))
+
+
+def rest(until: float, told: Told) -> None:
+    """Waits for a moment of the wall clock, and hears what the contender says meanwhile."""
+    while (left := until - time.time()) > 0:
+        told.dropped()
+        time.sleep(min(1.0, left))
 
 
 def kafkas_count(bootstrap: str, topic: str, group: str) -> tuple[int, int]:
@@ -164,6 +171,9 @@ def turn(contender: Contender, bootstrap: str, plan: Plan, place: Path) -> dict[
         "ended": outcome.ended,
         "calm_seconds": round(outcome.calm_seconds, 1),
         **row,
+        "deferred": told.deferred,
+        "replayed": stats["replayed"],
+        "weighted": stats["weighted"],
         "waiting": waiting,
         "lost": missing - waiting,
         "peak_rss_mib": round(account.peak_kib / 1024, 1),

@@ -83,11 +83,27 @@ def test_it_is_told_when_it_is_slow_and_what_is_the_surge(app: App) -> None:
     assert (stats["before"], stats["unique"], stats["probes"]) == (2, 3, 1)
 
 
-def test_what_nobody_could_read_is_said(app: App) -> None:
+def test_weights_and_replays_are_taken_from_the_headers(app: App) -> None:
     with connected(app) as connection:
-        connection.sendall(request(b'{"event_type":"view"}'))
-        connection.recv(100)
-    assert app.stats()["unreadable"] == 1
+        for payload, headers in (
+            (body(0, 1), [b"X-Tidegate-Weight: 2.5"]),
+            (body(2), [b"X-Tidegate-Replayed: true"]),
+        ):
+            connection.sendall(request(payload, *headers))
+            connection.recv(100)
+    stats = app.stats()
+    assert stats["replayed"] == 1
+    assert sum(stats["weighted"].values()) == 6.0
+
+
+def test_what_nobody_could_read_is_said(app: App) -> None:
+    _, middle = payloads.pool()[0][0]
+    strange = payloads.value(payloads.stamp(time.time()), middle, 3).replace(b'"event_type":"', b'"event_type":"un')
+    with connected(app) as connection:
+        for payload in (b'{"event_type":"view"}', strange):
+            connection.sendall(request(payload))
+            connection.recv(100)
+    assert app.stats()["unreadable"] == 2
 
 
 def test_a_trees_memory_counts(app: App) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from benchmarks.e2e.events import DISTINCT
 from benchmarks.surge import figures, lineup, payloads, picture
-from benchmarks.surge.app import Shop
+from benchmarks.surge.app import Shop, Work
 from benchmarks.surge.notes import Notes
 from benchmarks.surge.schedule import PHASES, Schedule
-from benchmarks.surge.told import dropped_of, series_of
+from benchmarks.surge.told import deferred_of, dropped_of, series_of
 from benchmarks.surge.workers import Workers
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,12 +121,13 @@ def test_the_app_counts_an_event_that_comes_twice_once() -> None:
     shop = Shop(Workers(1, 1.0))
     shop.limit = 1
     shop.counts["waiting"] = 2
-    shop.done([(0, 2, BEGIN), (1, 0, BEGIN)], BEGIN, [BEGIN + 1, BEGIN + 2])
-    shop.done([(1, 0, BEGIN), (payloads.PROBE, 2, BEGIN)], BEGIN, [BEGIN + 3, BEGIN + 4])
+    shop.done(Work([(0, 2, BEGIN), (1, 0, BEGIN)], BEGIN, [BEGIN + 1, BEGIN + 2], weight=4.0))
+    shop.done(Work([(1, 0, BEGIN), (2, 2, BEGIN), (payloads.PROBE, 2, BEGIN)], BEGIN, [BEGIN + 3] * 3, replayed=True))
     assert shop.counts == {
-        "requests": 0, "waiting": 0, "events": 3, "unique": 2,
-        "duplicates": 1, "before": 1, "probes": 1, "unreadable": 0,
+        "requests": 0, "waiting": 0, "events": 4, "unique": 3,
+        "duplicates": 1, "before": 1, "replayed": 1, "probes": 1, "unreadable": 0,
     }  # fmt: skip
+    assert shop.weighted == [4.0, 0.0, 5.0]
 
 
 # ── figures ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -252,3 +253,4 @@ def test_what_tidegate_drops_is_read_from_its_metrics() -> None:
         "tidegate_ladder_rung 3.0\n"
     )
     assert dropped_of(series_of(text)) == {"purchase": 0, "cart": 0, "view": 9}
+    assert deferred_of(series_of(text)) == 5
