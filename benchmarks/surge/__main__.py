@@ -53,9 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--reps", type=int, default=1)
     parser.add_argument("--only", default="", metavar="NAME[,NAME…]")
     parser.add_argument("--add", action="append", default=[], metavar="NAME=COMMAND")
-    parser.add_argument(
-        "--peers", action="store_true", help="also the programs of `peers` that are built, and its stage C"
-    )
+    parser.add_argument("--peers", action="store_true", help="also what of `peers` is built, and its stage C")
     parser.add_argument("--bootstrap", help="HOST:PORT (default: a Kafka of its own, from Maven)")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -107,14 +105,8 @@ def write(out: Path, title: str, plan: Plan, rows: list[dict[str, Any]], theirs:
     """surge.json with every row, surge.svg of everyone's middle turn."""
     out.mkdir(parents=True, exist_ok=True)
     schedule = plan.schedule
-    told = {
-        "title": title,
-        "machine": machine(),
-        "plan": asdict(plan),
-        "left_out": lineup.unknown(),
-        "rows": rows,
-        "stage_c": theirs,
-    }
+    head = {"title": title, "machine": machine(), "plan": asdict(plan), "left_out": lineup.unknown()}
+    told = {**head, "rows": rows, "stage_c": theirs}
     (out / "surge.json").write_text(json.dumps(told, indent=1) + "\n")
     lines = {
         row["contender"]: [

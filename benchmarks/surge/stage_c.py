@@ -1,4 +1,4 @@
-"""Stage C of `peers`: their own surge (20 s at 20,000/s), generator and app, with tidegate's forms among their programs.
+"""Stage C of `peers`: their surge (20 s at 20,000/s), generator and app, tidegate's forms among their programs.
 
 Only where `peers` is beside the repository (../shared/peers) or in PEERS_HOME, and its tools are built there; a program
 of theirs that is not built is left out. Their figures are printed as they print them, and returned as they write them.
