@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shlex
 import sys
 from dataclasses import asdict
@@ -101,13 +102,19 @@ def compete(bootstrap: str, plan: Plan, contenders: list[Contender], reps: int) 
     return rows
 
 
+def compact(text: str) -> str:
+    """Indented JSON with its pairs of numbers, and lists of such pairs, on a line."""
+    text = re.sub(r"\[\s+(-?[\d.e+-]+),\s+(-?[\d.e+-]+)\s+\]", r"[\1, \2]", text)
+    return re.sub(r",\s+(?=\[-?\d)", ", ", text)
+
+
 def write(out: Path, title: str, plan: Plan, rows: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> None:
     """surge.json with every row, surge.svg of everyone's middle turn."""
     out.mkdir(parents=True, exist_ok=True)
     schedule = plan.schedule
     head = {"title": title, "machine": machine(), "plan": asdict(plan), "left_out": lineup.unknown()}
     told = {**head, "rows": rows, "stage_c": theirs}
-    (out / "surge.json").write_text(json.dumps(told, indent=1) + "\n")
+    (out / "surge.json").write_text(compact(json.dumps(told, indent=1)) + "\n")
     lines = {
         row["contender"]: [
             (second, ms)
