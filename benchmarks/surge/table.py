@@ -41,7 +41,8 @@ def show(title: str, rows: list[dict[str, Any]], width: int = 150) -> None:
     )
     fates = ("deferred", "replayed", "dropped", "carts, purchases", "waiting", "lost", "views by weight")
     counts = table("events", ("produced", "delivered", "twice", *fates))
-    costs = table("and what it cost", ("ended", "drained after", "app busy", "and after", "MiB", "CPU s", "load"))
+    prices = ("app busy", "and after", "MiB", "CPU s", "load")
+    costs = table("and what it cost", ("ended", "surge done", "caught up", *prices))
     for row in rows:
         name = row["contender"]
         if "error" in row:
@@ -65,6 +66,7 @@ def show(title: str, rows: list[dict[str, Any]], width: int = 150) -> None:
             name,
             row["ended"],
             f"{row['backlog_seconds']:.0f} s",
+            f"{row['calm_seconds']:.0f} s" if row["ended"] == "drained" else "–",
             share(row["utilisation_in_surge"]),
             share(row["utilisation_after"]),
             f"{row['peak_rss_mib']:.0f}",

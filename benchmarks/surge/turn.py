@@ -24,6 +24,7 @@ from benchmarks.surge.told import Told
 from harness import topics
 
 STILL_SECONDS = 45.0  # without an event at the app, while some are missing: no more will come
+REST_SECONDS = 60.0  # for what was in Kafka when the stream ended, a second's worth
 STOP_SECONDS = 30.0  # for a contender to end in
 CUT_SECONDS = 3.0  # the same where the run was cut off: what it still delivers is not what was asked
 
@@ -49,7 +50,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run went. CPU: at the surge's begin, at its end, in all."""
+    """How a run went. `calm_seconds`: from the surge's end until everything that was due had come. CPU: at the surge's
+    begin, at its end, in all."""
 
     ended: str
     begin: float
@@ -58,24 +60,22 @@ class Outcome:
     cpu_seconds: tuple[float, float, float]
 
 
-def until_drained(app: App, told: Told, field: str, wanted: int, deadline: float, alive: Callable[[], bool]) -> str:
-    """Waits until so many events were delivered (`field` of the app's statistics) or dropped: "drained", "limit",
-    "stalled", or "ended" where the contender did."""
-    most, since = -1, time.monotonic()
-    while True:
-        done = app.stats()[field] + sum(told.dropped().values())
+def wait(left: Callable[[], int], deadline: float, alive: Callable[[], bool]) -> str:
+    """Waits until `left` says 0: "drained"; or "limit", "stalled" where it does not get less, "ended" where the
+    contender has."""
+    least, since = left(), time.monotonic()
+    while (found := left()) > 0:
         now = time.monotonic()
-        if done >= wanted:
-            return "drained"
         if not alive():
             return "ended"
-        if done > most:
-            most, since = done, now
+        if found < least:
+            least, since = found, now
         elif now - since > STILL_SECONDS:
             return "stalled"
         if now > deadline:
             return "limit"
         time.sleep(0.25)
+    return "drained"
 
 
 def play(
@@ -87,6 +87,15 @@ def play(
     def alive() -> bool:
         return process.poll() is None
 
+    def behind() -> int:
+        """Events neither delivered nor dropped: those due before the calm, and those due until a second ago."""
+        counts, dropped = app.stats(), sum(told.dropped().values())
+        due = schedule.due(time.time() - begin - 1.0)
+        return max(0, schedule.before_calm - counts["before"] - dropped) + max(0, due - counts["unique"] - dropped)
+
+    def missing() -> int:
+        return int(made["total"] - app.stats()["unique"] - sum(told.dropped().values()))
+
     begin = time.time() + 2.0
     app.order((begin + schedule.halved[0], begin + schedule.halved[1]), schedule.before_calm)
     with stream(bootstrap, topic, begin, schedule) as generator:
@@ -94,13 +103,14 @@ def play(
         before = account.cpu_seconds
         rest(begin + schedule.surge_to, told)
         after, calm_at = account.cpu_seconds, time.monotonic()
-        ended = until_drained(app, told, "before", schedule.before_calm, calm_at + plan.limit, alive)
+        ended = wait(behind, calm_at + plan.limit, alive)
+        calm_seconds = time.monotonic() - calm_at
         if ended == "drained":
             time.sleep(max(0.0, calm_at + plan.calm - time.monotonic()))
         made = finish(generator)
     if ended == "drained":
-        ended = until_drained(app, told, "unique", made["total"], time.monotonic() + 30, alive)
-    return Outcome(ended, begin, made, time.monotonic() - calm_at, (before, after, account.cpu_seconds))
+        ended = wait(missing, time.monotonic() + REST_SECONDS, alive)
+    return Outcome(ended, begin, made, calm_seconds, (before, after, account.cpu_seconds))
 
 
 def rest(until: float, told: Told) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benchmarks.e2e.events import DISTINCT
-from benchmarks.surge import figures, lineup, payloads, picture
+from benchmarks.surge import figures, lineup, payloads, picture, stage_c, turn
+from benchmarks.surge.__main__ import compact
 from benchmarks.surge.app import Shop, Work
 from benchmarks.surge.notes import Notes
 from benchmarks.surge.schedule import PHASES, Schedule
@@ -244,6 +246,39 @@ def test_settings_that_tidegate_does_not_know_are_left_out() -> None:
     assert not any("," in name for name in names)
 
 
+def test_a_peer_competes_where_it_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEERS_HOME", str(tmp_path))
+    assert lineup.peers() == ([], list(lineup.PEERS))
+    (tmp_path / "venv/lib/python3/site-packages/arroyo").mkdir(parents=True)
+    built, missing = lineup.peers()
+    assert [one.name for one in built] == ["arroyo"]
+    assert built[0].command[0].startswith(str(tmp_path))
+    assert set(missing) == set(lineup.PEERS) - {"arroyo"}
+
+
+def test_stage_c_is_run_where_its_tools_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEERS_HOME", str(tmp_path))
+    for name in ("src/run_peers.py", "bin/load", "bin/sink"):
+        assert stage_c.script() is None
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert stage_c.script() is not None
+
+
+def test_stage_c_gets_tidegate_as_one_command() -> None:
+    name, _, command = stage_c.added("tidegate sampling", {"TIDEGATE_BULK_ON_PRESSURE": "sample"}).partition("=")
+    assert name == "tidegate-sampling"
+    parts = shlex.split(command.replace("{topic}", "t"))
+    assert {"env", "TIDEGATE_TOPICS=t", "TIDEGATE_BULK_ON_PRESSURE=sample", "run"} <= set(parts)
+
+
+def test_the_file_is_the_same_when_it_is_compact() -> None:
+    told = {"a": [[-1, 2.5], [2, 1e-07]], "b": [1, 2], "c": [1, 2, 3], "d": {"e": [0.5, 7]}, "f": [], "g": "[1, 2]"}
+    text = compact(json.dumps(told, indent=1))
+    assert json.loads(text) == told
+    assert " [[-1, 2.5], [2, 1e-07]]" in text.replace("[\n  ", "[").replace("\n ]", "]")
+
+
 def test_what_tidegate_drops_is_read_from_its_metrics() -> None:
     text = (
         "# TYPE tidegate_records_total counter\n"
@@ -254,3 +289,25 @@ def test_what_tidegate_drops_is_read_from_its_metrics() -> None:
     )
     assert dropped_of(series_of(text)) == {"purchase": 0, "cart": 0, "view": 9}
     assert deferred_of(series_of(text)) == 5
+
+
+# ── when it is over ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("lefts", "alive", "limit", "told"),
+    [
+        ([3, 2, 1, 0], True, 1e9, "drained"),
+        ([3, 3, 3], False, 1e9, "ended"),
+        ([5, 5, 5], True, 1e9, "stalled"),
+        ([9, 8, 7, 6], True, -1.0, "limit"),
+    ],
+)
+def test_a_turn_ends_when_nothing_more_will_come(
+    lefts: list[int], alive: bool, limit: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn.time, "sleep", lambda _: None)
+    monkeypatch.setattr(turn, "STILL_SECONDS", 0.05)
+    left = iter(lefts)
+    last = lefts[-1]
+    assert turn.wait(lambda: next(left, last), limit, lambda: alive) == told
