@@ -32,7 +32,7 @@ def sized(row: dict[str, Any]) -> str:
     return f"{row['weighted']['view'] / max(1, row['produced']['view']) * 100:.1f} %"
 
 
-def show(title: str, rows: list[dict[str, Any]], width: int = 150) -> None:
+def show(title: str, rows: list[dict[str, Any]], width: int = 170) -> None:
     """Prints three tables: how late, what became of the events, and what it cost."""
     console = Console(width=width, highlight=False)
     late = table(
