@@ -5,7 +5,7 @@
     POST …       events in any framing: answered 204 when a worker has worked off all of them
     POST /order  {"halved": [from, to], "before": number}: wall-clock seconds of half speed; see `before` below
     GET …        {"requests", "waiting", "events", "unique", "duplicates", "before", "replayed", "probes", "unreadable",
-                  "weighted", "late_ms"}
+                  "weighted", "late_ms", "cpu_seconds"}
     SIGTERM      writes what was noted to FILE (notes.py) and ends
 
 `before` counts unique events numbered below the order's, `replayed` those in requests that say X-Tidegate-Replayed,
@@ -114,7 +114,8 @@ class Shop:
 
     def stats(self) -> bytes:
         weighted = dict(zip(TYPES, self.weighted, strict=True))
-        return json.dumps({**self.counts, "weighted": weighted, "late_ms": round(self.late_ms, 2)}).encode()
+        cost = {"late_ms": round(self.late_ms, 2), "cpu_seconds": round(time.process_time(), 2)}
+        return json.dumps({**self.counts, "weighted": weighted, **cost}).encode()
 
 
 class Connection(asyncio.Protocol):

@@ -193,5 +193,5 @@ def turn(contender: Contender, bootstrap: str, plan: Plan, place: Path) -> dict[
         "knocks": knocks,
         "own": own,
         "generator": {**made, "stored": stored - knocks},
-        "app": {"late_ms": stats["late_ms"], "unreadable": stats["unreadable"]},
+        "app": {name: stats[name] for name in ("late_ms", "cpu_seconds", "unreadable")},
     }
