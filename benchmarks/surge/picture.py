@@ -22,7 +22,7 @@ def svg(
 ) -> str:
     """`lines`: name to (second since the surge began, ms). The surge and its halved part are shaded."""
     seconds = [second for line in lines.values() for second, _ in line] or [0.0, 1.0]
-    first, last = min(seconds), max(max(seconds), surge_seconds)
+    first, last = min(seconds), max(max(seconds) + 1, surge_seconds)  # a second is drawn at its middle
     most = max((ms for line in lines.values() for _, ms in line), default=1e3)
     top = min(MOST_MS, 10 ** math.ceil(math.log10(max(most, 10.0))))
 

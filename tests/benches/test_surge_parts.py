@@ -228,7 +228,7 @@ def test_a_picture_has_a_line_for_each_and_no_point_outside() -> None:
     assert len(drawn) == 2
     for node in drawn:
         for x, y in (point.split(",") for point in node.attrib["points"].split()):
-            assert picture.LEFT <= float(x) <= picture.WIDTH - picture.RIGHT + 30
+            assert picture.LEFT <= float(x) <= picture.WIDTH - picture.RIGHT
             assert picture.TOP <= float(y) <= picture.HEIGHT - picture.BOTTOM
     texts = [node.text for node in root.iter() if node.tag.endswith("text")]
     assert {"t & t", "a <b>", "c"} <= set(texts)
