@@ -19,6 +19,7 @@ NATIVE := $(wildcard src/tidegate/core/*.pyx src/tidegate/core/*.pxd csrc/*.c cs
 ASAN := build/asan
 SANITIZERS := address,undefined
 BENCH_DIR ?= build/bench
+SURGE_SHOWN := tidegate,confluent-kafka CoDel
 
 # $(call quietly,what,commands): one line, and the commands' output only if they fail.
 define quietly
@@ -28,7 +29,7 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e lint format settings metrics lock clean
+.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -86,7 +87,11 @@ ctest: ## the C tests
 fuzz: ## the C fuzz targets; SECONDS=60 for longer
 	@$(MAKE) -C csrc fuzz $(if $(SECONDS),SECONDS=$(SECONDS))
 
-bench: bench-micro bench-e2e ## all benchmarks; results as JSON in BENCH_DIR; BRIEF=1 only shows that they run
+# The surge takes the better part of an hour, so it is a target of its own; that it runs is shown all the same.
+bench: bench-micro bench-e2e ## all benchmarks but the surge; results as JSON in BENCH_DIR; BRIEF=1 only shows that they run
+ifdef BRIEF
+	@exec $(BIN)/python -m benchmarks.surge --brief --warm 1 --base 1 --surge 2 --limit 1 --only '$(SURGE_SHOWN)'
+endif
 
 bench-micro: build $(VENV)/.dev ## benchmarks of the parts
 	@mkdir -p $(BENCH_DIR)
@@ -95,6 +100,9 @@ bench-micro: build $(VENV)/.dev ## benchmarks of the parts
 
 bench-e2e: build $(VENV)/.dev ## end to end on a real Kafka, beside its peers (Java 17 and Maven)
 	@exec $(BIN)/python -m benchmarks.e2e all --out $(BENCH_DIR) $(if $(BRIEF),--records 200000 --reps 1 --seconds 3 --away 3) $(ARGS)
+
+bench-surge: build $(VENV)/.dev ## a surge into an app of a quarter of it, all contenders in turn: 40 min, BRIEF=1: 3
+	@exec $(BIN)/python -m benchmarks.surge --out $(BENCH_DIR) $(if $(BRIEF),--brief) $(ARGS)
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
 	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
