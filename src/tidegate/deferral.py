@@ -33,8 +33,8 @@ class Deferral:
     """The parking topic of this process.
 
     Args:
-        until_end: a run with an end parks nothing, and leaves what is parked to the next that has none: nobody waits for
-            what comes after it.
+        until_end: a run with an end parks nothing, and leaves what is parked to the next that has none: nobody waits
+            for what comes after it.
 
     Attributes:
         producer: None: nothing is ever parked.

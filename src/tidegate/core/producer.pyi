@@ -43,9 +43,6 @@ class Producer:
     def mailbox(self) -> Mailbox:
         """What librdkafka logs and complains about; errors of records come from `drain`."""
     @property
-    def fill(self) -> float:
-        """How full it is, in records or in bytes, 0 to 1."""
-    @property
     def usable(self) -> bool:
         """False: librdkafka's producer has failed for good; a new one is needed."""
     @property
