@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer as PlainProducer
+from hypothesis import given
+from hypothesis import strategies as st
 from member import Id, Member, committed, numbers, produce, properties
 
 from harness.scene import Broker
+from tidegate.core.admission import read_time
 from tidegate.core.gate import DROP, PARK, Gate, randomness
 from tidegate.core.ledger import Ledger
 from tidegate.core.parked import encode
@@ -20,6 +25,7 @@ from tidegate.core.producer import Producer
 from tidegate.core.rules import RuleTable
 
 BULK = 3
+PATTERN = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d"
 RULES = RuleTable([(0, "purchase"), (3, "view"), (3, "rare"), (3, "topic:bulk*")], ["json:/type"], ["json:/n"])
 
 
@@ -154,6 +160,46 @@ def test_old_bulk_expires(scene: Scene) -> None:
         assert scene.ends(member) == {"polled": 60, "delivered": 45, "expired": 15}
         member.wait_until(lambda: member.ledger.counts()[scene.parked]["bulk"]["expired"] == 1)
         member.wait_until(lambda: committed(scene.servers, scene.group, scene.parked, 1) == {0: 1})
+
+
+MOMENTS = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.timezones() | st.just(UTC))
+
+
+@given(MOMENTS, st.sampled_from(["seconds", "milliseconds", "microseconds"]))
+def test_moments_are_read_as_they_are_written(moment: datetime, precision: str) -> None:
+    text = moment.isoformat(timespec=precision)
+    if re.search(r"[+-]\d\d:\d\d$", text) is None:
+        return  # zones of the past with seconds in them, which RFC 3339 cannot write
+    read = datetime.fromisoformat(text)
+    wanted = (read - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    assert read_time(text.encode()) == wanted
+    if text.endswith("+00:00"):
+        assert read_time(text.replace("+00:00", "Z").encode()) == read_time(text.lower().replace("+00:00", "z").encode())
+
+
+@given(st.binary(max_size=40) | st.from_regex(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d*)?(Z|[+-]\d\d:\d\d)?", fullmatch=True))
+def test_only_moments_are_read(text: bytes) -> None:
+    try:
+        right = text.decode().upper().replace("Z", "+00:00")
+        wanted = datetime.fromisoformat(right) if re.fullmatch(PATTERN, right) else None
+    except ValueError:
+        wanted = None
+    if wanted is None and re.match(rb"....-..-..T..:..:60", text):
+        return  # a leap second, which Python does not know
+    assert (read_time(text) is None) == (wanted is None)
+
+
+def test_events_expire_at_the_moment_that_they_name(scene: Scene) -> None:
+    producer = PlainProducer({"bootstrap.servers": scene.servers})
+    for moment in (b"2020-01-01T00:00:00Z", b"2999-01-01T00:00:00.5+02:00", b"soon", None):
+        for kind in (b"view", b"purchase"):
+            headers = [("ce_expirytime", moment)]
+            producer.produce(scene.topic, b'{"type":"%s"}' % kind, partition=0, headers=headers)
+    assert producer.flush(10) == 0
+    with scene.member(ttl_seconds=600) as member:
+        member.wait_assigned(5, 40)
+        member.deliver_until(scene.settled(member, 8))
+        assert scene.ends(member) == {"polled": 8, "delivered": 7, "expired": 1}
 
 
 def test_a_full_ring_overflows_into_the_parking_topic_where_it_is_told_so(scene: Scene) -> None:

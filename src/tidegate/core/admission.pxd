@@ -47,7 +47,9 @@ cdef class Admission(Headers):
     cdef int64_t refused_said_ns
 
     cdef void begin(self) noexcept nogil
-    cdef bint expired(self, int klass, int64_t timestamp_ms) noexcept nogil
+    cdef bint expired(self, int klass, int64_t timestamp_ms, size_t headers) noexcept nogil
+    cdef bint _passed(self, const tg_header *header) noexcept nogil
+    cdef bint _expired_parked(self, const tg_parked *parked) noexcept nogil
     cdef int decide(self, tg_lane *lane, rd_kafka_message_t *message, const tg_verdict *verdict,
                     const tg_sample_place *key, size_t headers, tg_arrival *arrival, tg_sample *sample) noexcept nogil
     cdef int park(self, tg_lane *lane, tg_slot *slot, uint32_t gap, int klass, rd_kafka_message_t *message,

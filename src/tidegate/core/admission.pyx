@@ -21,6 +21,7 @@ from tidegate.core.csrc cimport (
     tg_parked_status,
     tg_parked_status_name,
     tg_sample_settle,
+    tg_time_read,
     tg_tracestate_read,
     tg_tracestate_read_parent,
 )
@@ -44,7 +45,8 @@ cdef class Admission(Headers):
     Args:
         gate: None: everything is delivered.
         producer: of the parking topic; None: nothing is parked.
-        ttl_seconds: bulk records that are older are dropped, and counted as expired; 0: none is.
+        ttl_seconds: bulk records that are older are dropped, and counted as expired, and so are those whose header
+            ce_expirytime has passed; 0: none is.
     """
 
     def __init__(self, Rings rings not None, Ledger ledger not None, RuleTable rules not None,
@@ -69,9 +71,23 @@ cdef class Admission(Headers):
             clock_gettime(CLOCK_REALTIME, &now)
             self.wall_ms = <int64_t>now.tv_sec * 1000 + now.tv_nsec // 1000000
 
-    cdef bint expired(self, int klass, int64_t timestamp_ms) noexcept nogil:
-        """Whether a record is too old to be of use."""
-        return klass == BULK and self.ttl_ms and timestamp_ms >= 0 and self.wall_ms - timestamp_ms > self.ttl_ms
+    cdef bint expired(self, int klass, int64_t timestamp_ms, size_t headers) noexcept nogil:
+        """Whether a record is too old to be of use; so many of `self.headers` are its own."""
+        cdef size_t i
+        if klass != BULK or not self.ttl_ms:
+            return False
+        if timestamp_ms >= 0 and self.wall_ms - timestamp_ms > self.ttl_ms:
+            return True
+        for i in range(headers):
+            if self._passed(&self.headers[i]):
+                return True
+        return False
+
+    cdef bint _passed(self, const tg_header *header) noexcept nogil:
+        """Whether it is CloudEvents' expirytime, and lies behind us."""
+        cdef int64_t ms
+        return (header.name_len == 13 and memcmp(header.name, b"ce_expirytime", 13) == 0 and header.value is not NULL
+                and tg_time_read(header.value, header.value_len, &ms) and ms < self.wall_ms)
 
     # --- the gate ---------------------------------------------------------------------------------
 
@@ -167,7 +183,7 @@ cdef class Admission(Headers):
             self.mailbox.put(NOTE_HALTED, 0, message.offset, words)
             self._hold(lane, TG_HALTED, -1, now_ns)
             return False
-        if self.expired(parked.klass, parked.timestamp_ms):
+        if self.expired(parked.klass, parked.timestamp_ms, 0) or self._expired_parked(&parked):
             self.ledger.drop(slot, parked.klass, TG_EXPIRED, message.offset)
             return True
         self._recall(&parked, &sample)
@@ -182,6 +198,17 @@ cdef class Admission(Headers):
         self.ledger.take_in(slot, parked.klass, message.offset)
         self.rings.commit(parked.klass, record)
         return True
+
+    cdef bint _expired_parked(self, const tg_parked *parked) noexcept nogil:
+        cdef tg_header header
+        cdef size_t at = 0
+        if parked.klass != BULK or not self.ttl_ms:
+            return False
+        while at < parked.headers_len:
+            at = tg_parked_header(parked, at, &header)
+            if self._passed(&header):
+                return True
+        return False
 
     cdef int give_back(self, int64_t now_ns) noexcept nogil:
         """What Kafka did not take goes into the rings, as far as they have room; it was counted when it was read.
@@ -263,3 +290,9 @@ cdef class Admission(Headers):
         for klass in classes:
             bits |= 1 << <int>klass
         tg_store_i32(&self.overflow, bits)
+
+
+def read_time(bytes text not None):
+    """Unix milliseconds of a moment as RFC 3339 writes it; None: it is no such text. For tests."""
+    cdef int64_t ms
+    return ms if tg_time_read(text, len(text), &ms) else None

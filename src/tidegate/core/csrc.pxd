@@ -248,3 +248,6 @@ cdef extern from "tg_parked.h" nogil:
     tg_parked_status tg_parked_decode(const uint8_t *data, size_t len, tg_parked *record) noexcept
     size_t tg_parked_header(const tg_parked *record, size_t at, tg_header *header) noexcept
     const char *tg_parked_status_name(tg_parked_status status) noexcept
+
+cdef extern from "tg_time.h" nogil:
+    int tg_time_read(const uint8_t *text, size_t len, int64_t *ms) noexcept

@@ -33,7 +33,7 @@ from tidegate.core.rdkafka cimport (
     TG_RK_ERR_UNDERFLOW,
     TG_RK_ERR_UNSUPPORTED_FEATURE,
 )
-from tidegate.core.ring cimport TG_NULL_LEN, record_bytes, tg_extra, tg_record
+from tidegate.core.ring cimport TG_CLASSES, TG_NULL_LEN, record_bytes, tg_extra, tg_record
 from tidegate.core.rules cimport tg_verdict
 from tidegate.core.sample_key cimport tg_sample_place
 
@@ -184,7 +184,8 @@ cdef class Intake(Admission):
         # Lanes that can wait in Kafka are read as fast as is good, and all that is read of them is delivered.
         at_gate = (self.ordered or self.counting) and lane.bucket < 0
         if self.keep_headers or (self.want_headers and lane.topic_class < 0) or (
-                at_gate and self.ordered and self.rules.sample_key.needs_headers):
+                at_gate and self.ordered and self.rules.sample_key.needs_headers) or (
+                self.ttl_ms and (lane.topic_class < 0 or lane.topic_class == TG_CLASSES - 1)):
             gathered = True
             if not self._headerless(message):
                 headers = self._gather(message, &block)
@@ -197,7 +198,7 @@ cdef class Intake(Admission):
             self.rules.judge(lane.topic_class, lane.topic_rule, self.headers, headers,
                              <const uint8_t *>message.key, message.key_len,
                              <const uint8_t *>message.payload, message.len, self.level, &verdict)
-        if self.ttl_ms and self.expired(verdict.klass, self.rk.message_timestamp(message, NULL)):
+        if self.ttl_ms and self.expired(verdict.klass, self.rk.message_timestamp(message, NULL), headers):
             self.ledger.drop(slot, verdict.klass, TG_EXPIRED, message.offset)
             self._note_read(counts, &verdict, now_ns)
             return True
