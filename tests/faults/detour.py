@@ -113,8 +113,7 @@ def killed_on(scene: WatchedScene, rung: Rung, matrix: Matrix, test: str, kills:
                 one.sidecar.start()
         fault = f"kill -9 on rung {rung.name}, {kills} times"
         timed = "from a start to the rung, at worst"
-        report = finish(scene, matrix, test, fault, allowed, bound, slowest, one, timed=timed, **verdict)
-        assert report.dropped > 0 or "droppable" not in verdict
+        finish(scene, matrix, test, fault, allowed, bound, slowest, one, timed=timed, **verdict)
 
     return job
 
