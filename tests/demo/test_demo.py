@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,7 +91,7 @@ def test_json_accounts_for_every_event(demos: list[Demo]) -> None:
     assert code == 0, err
     assert time.monotonic() - begun < 6 + 20  # 10, and a busy machine
     summary = summary_of(out)
-    assert {"records", "seconds", "cpu_seconds", "peak_rss_bytes", "classes"} == set(summary)
+    assert {"records", "replayed", "seconds", "cpu_seconds", "peak_rss_bytes", "classes"} == set(summary)
     classes = summary["classes"]
     assert list(classes) == ["critical", "high", "normal", "bulk"]
     for row in classes.values():
@@ -105,6 +106,37 @@ def test_json_accounts_for_every_event(demos: list[Demo]) -> None:
     assert "max age" in err
     assert all(len(line) <= 80 for line in err.splitlines())
     assert demo.processes() == set()
+
+
+@needs_proc
+def test_the_whole_story_is_told(demos: list[Demo]) -> None:
+    """As `make run` shows it: page views are parked in the surge, orders go on, and what was parked comes back."""
+    demos.append(demo := Demo("--json"))
+    code, out, err = demo.end(seconds=30 + 30)
+    assert code == 0, err
+    summary = summary_of(out)
+    classes = summary["classes"]
+    lines = err.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    rungs = [line for line in lines if line.startswith("rung ")]
+    assert rungs[0].startswith("rung DEFER: ")
+    assert "page views" in rungs[0]
+    column = [line[40:48].strip() for line in lines if re.match(r" *\d+ s  ", line)]
+    parked = [int(text.replace(",", "")) for text in column if text != "-"]  # no answer from tidegate yet
+    assert parked[0] == 0
+    assert max(parked) > 500
+    # A machine that is too busy for the shop may leave some; it is said, and every one is accounted for.
+    assert summary["replayed"] > 0
+    left = sum(row["deferred"] for row in classes.values())
+    words = " ".join(err.split())
+    assert ("some were delivered since" if left else "all of them were delivered after the surge") in words
+    assert any(line.startswith("rung NORMAL: ") for line in rungs)
+    assert summary["replayed"] + left >= max(parked)
+    for row in classes.values():
+        assert row["offered"] == row["delivered"] + row["held"]
+        assert row["deferred"] <= row["held"]
+    assert classes["critical"]["deferred"] == classes["critical"]["held"] == 0
+    assert classes["critical"]["p99_ms"] < classes["bulk"]["p99_ms"] / 4
 
 
 @needs_proc

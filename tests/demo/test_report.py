@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import json
 from array import array
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from rich.console import Console
 
-from tidegate.demo.audit import audit, still_there
+from tidegate.core.parked import encode
+from tidegate.core.parking import Parked
+from tidegate.demo.audit import ParkingLot, audit, parking_lot, still_there
 from tidegate.demo.generator import Generator, Plan
-from tidegate.demo.report import Progress, Row, as_json, duration, explanation, faults, print_table
+from tidegate.demo.report import Row, as_json, duration, explanation, faults, print_table
 from tidegate.types import CLASSES, EventClass
 
 PLAN = Plan(30, 300, 10)
@@ -58,17 +61,6 @@ def test_the_table_fits_eighty_columns_and_is_whole_on_fewer(width: int) -> None
         assert word in text
 
 
-def test_progress_fits_eighty_columns() -> None:
-    out = io.StringIO()
-    progress = Progress(Console(file=out, width=80))
-    stats: dict[str, Any] = {"classes": {k.label: {"recent_ms": 99_000.0} for k in CLASSES}}
-    progress.line(30.0, "surge x10", (3000.4, 801.0), 123_456, stats)
-    text = out.getvalue()
-    assert "3,000" in text
-    assert "123,456" in text
-    assert all(len(line) <= 80 for line in text.splitlines())
-
-
 def test_the_sentences_say_what_happened_and_not_more() -> None:
     def said(rows: list[Row], plan: Plan, elapsed: float = 40.0) -> str:
         return " ".join(explanation(rows, plan, 800.0, elapsed))
@@ -84,6 +76,23 @@ def test_the_sentences_say_what_happened_and_not_more() -> None:
     assert "went first" not in early
     assert "For 1.0 s" in said(rows(), PLAN, elapsed=6.0)
     assert "went first" not in said(rows(bulk_ms=45.0), PLAN)
+    assert "set aside" not in good
+
+
+def test_the_sentences_say_what_was_parked() -> None:
+    def said(*parked: tuple[EventClass, int, int]) -> str:
+        some = rows(held=sum(left for _, _, left in parked))
+        for klass, deferred, left in parked:
+            some[klass] = replace(some[klass], deferred=deferred, parked=left)
+        return " ".join(explanation(some, PLAN, 800.0, 40.0))
+
+    back = said((EventClass.BULK, 4321, 0))
+    assert "Meanwhile 4,321 page views were set aside" in back
+    assert "all of them were delivered" in back
+    left = said((EventClass.NORMAL, 77, 0), (EventClass.BULK, 4321, 5))
+    assert "4,321 page views and 77 products were set aside" in left
+    assert "some were delivered since" in left
+    assert "the 5 events that the shop has not seen are still in Kafka, 5 of them parked" in left
 
 
 def test_faults_are_named() -> None:
@@ -93,6 +102,8 @@ def test_faults_are_named() -> None:
     short = [good[0], Row(EventClass.HIGH, 9, 7, 1, 0, 20.0, 40.0, 50.0), *good[2:]]
     assert "high events do not add up: 9 offered, 7 delivered, 1 held" in faults(short)[0]
     assert len(faults(good, misjudged=1, unreadable=1)) == 2
+    assert "3 critical events were parked" in faults([replace(good[0], deferred=3), *good[1:]])[0]
+    assert "forgotten 4 parked records" in faults(good, forgotten=4)[0]
 
 
 def test_json_is_the_summary_with_the_outside_counts() -> None:
@@ -140,6 +151,24 @@ def test_the_audit_tells_held_from_lost() -> None:
     assert verdict.oldest == [6.0, 4.0, None, 2.0]
 
 
+def test_the_audit_knows_what_is_parked() -> None:
+    generator = books(
+        (EventClass.BULK, 0, 5, 1.0),  # parked, came back, seen
+        (EventClass.BULK, 0, 6, 2.0),  # parked, and waits there: held, though its own topic is committed beyond it
+        (EventClass.BULK, 0, 7, 3.0),  # parked, committed there, never seen: lost
+        (EventClass.BULK, 0, 8, 4.0),  # never parked, committed, never seen: lost
+        (EventClass.BULK, 0, 9, 5.0),  # parked and not yet committed in its own topic either: held once
+        (EventClass.BULK, 0, 10, 6.0),  # waits there, but was delivered: a duplicate to come, nothing held
+        (EventClass.NORMAL, 1, 6, 7.0),  # the same offset of another partition is another event
+    )
+    lot = ParkingLot(ever={(0, n) for n in (5, 6, 7, 9, 10)}, waiting={(0, n) for n in (6, 9, 10)})
+    verdict = audit(generator, bytes([1, 0, 0, 0, 0, 1, 0]), {0: range(9, 11), 1: range(6, 7)}, lot)
+    assert verdict.held == [0, 0, 1, 2]
+    assert verdict.lost == [0, 0, 0, 2]
+    assert verdict.parked == [0, 0, 0, 2]
+    assert verdict.deferred == [0, 0, 0, 5]
+
+
 def test_what_the_shop_does_not_answer_for_was_not_seen() -> None:
     verdict = audit(books((EventClass.BULK, 0, 0, 1.0), (EventClass.BULK, 0, 1, 2.0)), b"\1", {0: range(2)})
     assert (sum(verdict.held), sum(verdict.lost)) == (1, 0)
@@ -159,3 +188,43 @@ def test_still_there_is_what_the_group_has_not_committed() -> None:
         consumer.commit(offsets=[TopicPartition("t", 1, 3)], asynchronous=False)
         consumer.close()
         assert still_there(broker.bootstrap_servers, "g", "t", 2) == {0: range(5), 1: range(3, 5)}
+
+
+def test_the_parking_lot_is_read_whole_and_split_at_what_is_committed() -> None:
+    from confluent_kafka import Consumer, Producer, TopicPartition
+
+    from tidegate.broker.embedded import EmbeddedBroker
+
+    def parked(topic: str, offset: int) -> bytes:
+        return encode(Parked(topic, 3, offset, 1, 1, EventClass.BULK, None, None, (), b"{}"))
+
+    with EmbeddedBroker({"p": 3}) as broker:
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
+        for offset in range(10):
+            producer.produce("p", parked("t", offset), partition=offset % 2)
+        producer.produce("p", parked("other", 77), partition=0)
+        producer.produce("p", b"no envelope", partition=1)
+        assert producer.flush(10) == 0
+        consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "g", "log_level": 0})
+        consumer.commit(offsets=[TopicPartition("p", 1, 3)], asynchronous=False)
+        consumer.close()
+        lot = parking_lot(broker.bootstrap_servers, "g", "p", 3, "t")
+        assert lot.ever == {(3, offset) for offset in range(10)}
+        assert lot.waiting == {(3, offset) for offset in (0, 2, 4, 6, 8, 7, 9)}
+        assert lot.forgotten == 0
+
+
+def test_a_broker_that_forgets_is_found_out() -> None:
+    from confluent_kafka import Producer
+
+    from tidegate.broker.embedded import PARTITION_CAPACITY_BYTES, EmbeddedBroker
+
+    with EmbeddedBroker({"p": 1}) as broker:
+        producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0, "log_level": 0})
+        size = 500_000
+        count = 2 * PARTITION_CAPACITY_BYTES // size
+        for _ in range(count):
+            producer.produce("p", bytes(size))
+            assert producer.flush(10) == 0
+        lot = parking_lot(broker.bootstrap_servers, "g", "p", 1, "t")
+        assert 0 < lot.forgotten < count

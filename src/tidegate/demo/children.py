@@ -18,6 +18,7 @@ from tidegate.errors import ConfigError, TidegateError
 
 _LEASH = str(Path(__file__).with_name("leash.py"))
 _LOG_LINES = 6
+_LOG_BYTES = 1 << 16
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -45,6 +46,12 @@ class Child:
         """Raises TidegateError when it has ended; ConfigError when that is what it did not like."""
         if self._process.poll() is not None:
             raise self.failure(f"{self.name} ended unexpectedly (exit code {self._process.returncode})")
+
+    def logged(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Where the beginning of its log matches."""
+        # Not by reading on: the offset of the file is the one that the child writes at.
+        said = os.pread(self._log.fileno(), _LOG_BYTES, 0)
+        return pattern.search(_ESCAPES.sub("", said.decode(errors="replace")))
 
     def failure(self, message: str) -> TidegateError:
         """An error that shows the last lines of its log."""

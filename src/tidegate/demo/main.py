@@ -4,7 +4,8 @@
     (a thread)    (this process)      (a process)            (a process)
 
 tidegate is the real one, configured by its environment as any operator would. At the end every event is accounted for
-from outside (audit.py): delivered, or held in Kafka beyond what is committed. Anything else is lost, and said loudly.
+from outside (audit.py): delivered, or held in Kafka beyond what is committed, in its topic or where what found no room
+was parked. Anything else is lost, and said loudly.
 """
 
 from __future__ import annotations
@@ -21,21 +22,24 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from tidegate.broker.embedded import EmbeddedBroker
-from tidegate.demo.audit import Verdict, audit, still_there
+from tidegate.demo.audit import ParkingLot, Verdict, audit, parking_lot, still_there
 from tidegate.demo.children import Child
 from tidegate.demo.client import ShopClient
+from tidegate.demo.gauge import Gauge
 from tidegate.demo.generator import Generator, Plan
 from tidegate.demo.interrupt import Signals
-from tidegate.demo.report import Progress, Row, as_json, explanation, faults, print_table
+from tidegate.demo.report import Row, as_json, explanation, faults, print_table
 from tidegate.demo.scene import (
     CAPACITY_TIMES_RATE,
     GROUP,
+    PARKED,
     RATE,
     TOPIC,
     WORKERS,
     partitions_for,
     sidecar_environment,
 )
+from tidegate.demo.story import Progress
 from tidegate.errors import BrokerError
 from tidegate.types import CLASSES
 
@@ -84,7 +88,7 @@ class _Demo:
         self._partitions = partitions_for(self._plan)
         signals.impatient = True
         self._introduce()
-        self._broker = stack.enter_context(EmbeddedBroker({TOPIC: self._partitions}))
+        self._broker = stack.enter_context(EmbeddedBroker({TOPIC: self._partitions, PARKED: self._partitions}))
         service_ms = WORKERS / self._capacity * 1e3
         arguments = ["--workers", str(WORKERS), "--service-ms", f"{service_ms:.6f}"]
         self._shop = Child("the demo's shop", ["tidegate.demo.shop", *arguments])
@@ -142,6 +146,7 @@ class _Demo:
     def _watch(self) -> None:
         """Until everything is delivered, the time is over or somebody asks for the end."""
         progress, plan, generator = Progress(self._console), self._plan, self._generator
+        gauge = Gauge(self._tidegate)
         interval = min(max(plan.seconds / 12, 1.0), 15.0)
         shown, before = 0.0, (0.0, 1, 1)
         while not self._signals.asked:
@@ -150,13 +155,17 @@ class _Demo:
             elapsed, offered, stats = generator.elapsed, sum(generator.offered), self._client.stats()
             delivered = self._delivered(stats)
             over = elapsed >= plan.seconds and not generator.alive
-            done = over and (delivered >= offered or elapsed >= plan.seconds + GRACE_SECONDS)
+            whole = over and delivered >= offered
+            done = whole or (over and elapsed >= plan.seconds + GRACE_SECONDS)
+            progress.pulse(gauge.look())
             if elapsed - shown >= interval or done:
                 passed = max(elapsed - before[0], 1e-9)
                 rates = ((offered - before[1]) / passed, (delivered - before[2]) / passed)
                 # Of the middle of what the line tells: it is about the time that has passed.
                 progress.line(elapsed, plan.phase(elapsed - passed / 2), rates, max(0, offered - delivered), stats)
                 shown, before = elapsed, (elapsed, offered, delivered)
+            if whole:
+                progress.emptied()
             if done:
                 return
 
@@ -170,12 +179,14 @@ class _Demo:
             raise self._tidegate.failure("tidegate ended without its summary")
         summary: dict[str, Any] = orjson.loads(lines[-1])
         stats = self._final_stats()
+        servers, partitions = self._broker.bootstrap_servers, self._partitions
         try:
-            there = still_there(self._broker.bootstrap_servers, GROUP, TOPIC, self._partitions)
+            there = still_there(servers, GROUP, TOPIC, partitions)
+            parking = parking_lot(servers, GROUP, PARKED, partitions, TOPIC)
         except KafkaException as error:
             raise BrokerError(f"the embedded broker does not say what is committed: {error}") from None
-        rows = self._rows(stats, audit(self._generator, self._client.seen(), there), time.time())
-        return self._report(rows, stats, summary, elapsed)
+        rows = self._rows(stats, audit(self._generator, self._client.seen(), there, parking), time.time())
+        return self._report(rows, stats, summary, elapsed, parking)
 
     def _final_stats(self) -> dict[str, Any]:
         """When the shop has worked off what it was given; requests that tidegate gave up at its end included."""
@@ -199,18 +210,22 @@ class _Demo:
                     p50_ms=of_shop["p50_ms"],
                     p99_ms=of_shop["p99_ms"],
                     oldest_ms=max((age for age in ages if age is not None), default=None),
+                    deferred=verdict.deferred[klass],
+                    parked=verdict.parked[klass],
                 )
             )
         return rows
 
-    def _report(self, rows: list[Row], stats: dict[str, Any], summary: dict[str, Any], elapsed: float) -> int:
+    def _report(
+        self, rows: list[Row], stats: dict[str, Any], summary: dict[str, Any], elapsed: float, parking: ParkingLot
+    ) -> int:
         self._console.print()
         print_table(self._console, rows)
         self._say(" ".join(explanation(rows, self._plan, self._capacity, elapsed)))
         self._say(
             f"tidegate used {summary['cpu_seconds']:.1f} s of one core and {summary['peak_rss_bytes'] / 2**20:.0f} MiB."
         )
-        found = faults(rows, misjudged=stats["misjudged"], unreadable=stats["unreadable"])
+        found = faults(rows, misjudged=stats["misjudged"], unreadable=stats["unreadable"], forgotten=parking.forgotten)
         for fault in found:
             self._console.print(fault, style="bold red", markup=False)
         if self._options.json:

@@ -1,4 +1,4 @@
-"""What the demo shows: a line now and then, a table and a few sentences at the end; or the summary as JSON."""
+"""What the demo says at its end: a table and a few sentences, or the summary as JSON."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tidegate.types import CLASS_LABELS, CLASSES, EventClass
+from tidegate.types import CLASSES, EventClass
 
 if TYPE_CHECKING:
     from tidegate.demo.generator import Plan
 
-_WHAT = {
+WHAT = {
     EventClass.CRITICAL: "purchases",
-    EventClass.HIGH: "carts, checkouts",
-    EventClass.NORMAL: "items, searches",
-    EventClass.BULK: "pages, lists",
+    EventClass.HIGH: "checkouts",  # and carts
+    EventClass.NORMAL: "products",  # and searches
+    EventClass.BULK: "page views",
 }
 _TABLE_WIDTH = 80
 _STYLES = {EventClass.CRITICAL: "bold", EventClass.BULK: "dim"}
@@ -30,7 +30,8 @@ class Row:
     """One class. Counts of events; times in milliseconds, None where there was no event.
 
     ``offered`` is the generator's count, ``delivered`` the shop's of distinct events; ``held`` and ``lost`` are the
-    audit's. ``oldest_ms`` is the greatest age that any of them reached, held ones included.
+    audit's, as are ``deferred``: parked on their way, and ``parked``: those of the held that still are.
+    ``oldest_ms`` is the greatest age that any of them reached, held ones included.
     """
 
     klass: EventClass
@@ -41,6 +42,8 @@ class Row:
     p50_ms: float | None
     p99_ms: float | None
     oldest_ms: float | None
+    deferred: int = 0
+    parked: int = 0
 
 
 def duration(milliseconds: float | None) -> str:
@@ -56,42 +59,21 @@ def duration(milliseconds: float | None) -> str:
     return f"{minutes}m {rest:02d}s"
 
 
-class Progress:
-    """Lines while it runs, in columns that fit a terminal of 80."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._headed = False
-
-    def line(self, elapsed: float, phase: str, rates: tuple[float, float], waiting: int, stats: dict[str, Any]) -> None:
-        """``rates``: events per second offered and worked off since the last line; ``stats``: the shop's."""
-        if not self._headed:
-            self._headed = True
-            heads = "".join(f"{label:>9}" for label in CLASS_LABELS)
-            self._print(f"{'':>6}  {'':<10}{'events/s':>14}  {'events':>7}   how late they come in now", "dim")
-            self._print(f"{'time':>6}  {'':<10}{'in':>7}{'out':>7}  {'waiting':>7}{heads}", "dim")
-        late = "".join(f"{duration(stats['classes'][label]['recent_ms']):>9}" for label in CLASS_LABELS)
-        offered, worked = rates
-        self._print(f"{elapsed:>4.0f} s  {phase:<10}{offered:>7,.0f}{worked:>7,.0f}  {waiting:>7,}{late}")
-
-    def _print(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
-
-
 def table(rows: list[Row]) -> Table:
     """The end: one row per class, 80 columns at most."""
-    result = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    result = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
     result.add_column("class", no_wrap=True)
     result.add_column("events", no_wrap=True)
-    for head in ("offered", "delivered", "held"):
+    for head in ("offered", "deferred", "delivered", "held"):
         result.add_column(head, justify="right", no_wrap=True)
     for head in ("p50", "p99", "max age"):
         result.add_column(head, justify="right", no_wrap=True)
     for row in rows:
         result.add_row(
             row.klass.label,
-            _WHAT[row.klass],
+            WHAT[row.klass],
             f"{row.offered:,}",
+            f"{row.deferred:,}",
             f"{row.delivered:,}",
             f"{row.held:,}",
             duration(row.p50_ms),
@@ -136,13 +118,16 @@ def explanation(rows: list[Row], plan: Plan, capacity: float, elapsed: float) ->
             f"The orders went first: 99 % of them were worked off within {duration(critical.p99_ms)}, "
             f"while page views waited up to {duration(bulk.oldest_ms)}."
         )
-    held = sum(row.held for row in rows)
+    held, parked = sum(row.held for row in rows), sum(row.parked for row in rows)
     if faults(rows):
         return said  # those are said louder than this
+    if any(row.deferred for row in rows):
+        said.append(_set_aside(rows, parked))
     if held:
+        where = f"{parked:,} of them parked, " if parked else ""
         said.append(
-            f"Nothing was lost: the {held:,} events that the shop has not seen are still in Kafka, not committed, "
-            "and come next."
+            f"Nothing was lost: the {held:,} events that the shop has not seen are still in Kafka, {where}"
+            "not committed, and come next."
         )
     else:
         late = ": what had to wait was worked off after the surge" if plan.peak > capacity and surge_seconds > 0 else ""
@@ -150,9 +135,18 @@ def explanation(rows: list[Row], plan: Plan, capacity: float, elapsed: float) ->
     return said
 
 
-def faults(rows: list[Row], *, misjudged: int = 0, unreadable: int = 0) -> list[str]:
-    """What must never be, one sentence each: events lost, counts that do not add up, and what the shop complains of
-    (``misjudged``: events whose class was not the shop's; ``unreadable``: ones that it could not read)."""
+def _set_aside(rows: list[Row], parked: int) -> str:
+    """What was parked, and what became of it."""
+    counts = [f"{row.deferred:,} {WHAT[row.klass]}" for row in reversed(rows) if row.deferred]
+    what = " and ".join([", ".join(counts[:-1]), counts[-1]] if counts[1:] else counts)
+    back = "some were delivered since" if parked else "all of them were delivered after the surge"
+    return f"Meanwhile {what} were set aside, parked in a topic of their own; {back}."
+
+
+def faults(rows: list[Row], *, misjudged: int = 0, unreadable: int = 0, forgotten: int = 0) -> list[str]:
+    """What must never be, one sentence each: events lost, counts that do not add up, orders that had to wait aside,
+    what the shop complains of (``misjudged``: events whose class was not the shop's; ``unreadable``: ones that it could
+    not read), and a broker that was too small for what was parked (``forgotten``)."""
     found = []
     for row in rows:
         if row.lost:
@@ -165,6 +159,10 @@ def faults(rows: list[Row], *, misjudged: int = 0, unreadable: int = 0) -> list[
                 f"The {row.klass.label} events do not add up: {row.offered:,} offered, {row.delivered:,} delivered, "
                 f"{row.held:,} held."
             )
+    if rows[EventClass.CRITICAL].deferred:
+        found.append(f"{rows[EventClass.CRITICAL].deferred:,} critical events were parked, which must never be.")
+    if forgotten:
+        found.append(f"The embedded broker has forgotten {forgotten:,} parked records: its partitions were too small.")
     if misjudged:
         found.append(f"{misjudged:,} events came in a class that is not the shop's.")
     if unreadable:

@@ -14,9 +14,10 @@ from tidegate.errors import ConfigError
 RATE: Final = 300
 TOPIC: Final = "shop.events"  # one for all: orders stand behind page views in the same partitions
 GROUP: Final = "tidegate-demo"
+PARKED: Final = f"tidegate.{GROUP}.parked"  # where tidegate itself looks for it
 WORKERS: Final = 4
-# Well above the usual stream, and about a quarter of it at ten times.
-CAPACITY_TIMES_RATE: Final = 8 / 3
+# Well above the usual stream, and four tenths of it at ten times: what is parked can come back before the demo ends.
+CAPACITY_TIMES_RATE: Final = 4
 DRAIN_SECONDS: Final = 1.0
 _MIN_PARTITIONS: Final = 6
 _MAX_PARTITIONS: Final = 256
@@ -28,7 +29,9 @@ _TUNING: Final = {
     "TIDEGATE_BATCH_MAX_RECORDS": "8",
     "TIDEGATE_BATCH_LINGER_MS": "5",
     "TIDEGATE_CONCURRENCY": str(WORKERS),
-    "TIDEGATE_MEMORY_BYTES": "96MiB",
+    # A surge of seconds at this rate would disappear in the buffers of the usual budget, and nothing would be parked.
+    "TIDEGATE_MEMORY_BYTES": "16MiB",
+    "TIDEGATE_REPLAY_HEADROOM": "0.1",  # of a shop that nobody else asks anything of
     "TIDEGATE_LOG_LEVEL": "info",
 }
 # The embedded broker answers a fetch that found nothing only when its time is over, whatever arrives meanwhile; a real
@@ -37,7 +40,8 @@ _EMBEDDED_FETCH_WAIT_MS: Final = 10
 
 
 def partitions_for(plan: Plan) -> int:
-    """So many that all of the plan's events fit into half of the embedded broker's capacity: it forgets silently.
+    """So many that all of the plan's events fit into half of the embedded broker's capacity: it forgets silently. As
+    many will do for the parking topic: nothing is parked twice, and the envelope adds a tenth.
 
     Raises:
         ConfigError: that would be too much for one machine's memory.
