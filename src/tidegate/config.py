@@ -197,8 +197,8 @@ class Settings(BaseSettings):
         None,
         "Pressure",
         "s",
-        "Age at which bulk events expire instead of being delivered late; with it, those whose header `ce_expirytime` has"
-        " passed expire as well. Left out: none ever does.",
+        "Age at which bulk events expire instead of being delivered late; with it, those whose header `ce_expirytime`"
+        " has passed expire as well. Left out: none ever does.",
         gt=0,
         le=31_536_000,
         allow_inf_nan=False,
