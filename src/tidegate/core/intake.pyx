@@ -57,7 +57,7 @@ cdef class Intake(Admission):
         cdef rd_kafka_message_t *head
         cdef int64_t head_ms = -1
         cdef int _turn
-        if lane.topic_class <= 0:
+        if lane.topic_class <= 0 and not lane.parking:
             for _turn in range(16):
                 if lane.carry_at == lane.carry_len:
                     lane.carry_at = lane.carry_len = 0
