@@ -291,6 +291,8 @@ def test_two_groups_each_with_a_parking_topic_of_its_own(broker: Broker, scenes:
 def test_what_was_parked_comes_even_with_start_latest(broker: Broker, scenes: Scenes) -> None:
     """A group that has not begun to read its parking topic: whoever parked there was the group, before it was lost."""
     scene = parking_scene(scenes, broker)
+    if broker.real:
+        broker.create(scene.parking or "", 4, {})
     calm(scene)
     scene.produce(400)
     records, _ = scene.read()
