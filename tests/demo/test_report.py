@@ -91,7 +91,8 @@ def test_the_sentences_say_what_was_parked() -> None:
     assert "all of them were delivered" in back
     left = said((EventClass.NORMAL, 77, 0), (EventClass.BULK, 4321, 5))
     assert "4,321 page views and 77 products were set aside" in left
-    assert "some were delivered since" in left
+    assert "; 5 of them are still there" in left
+    assert "; all of them are still there" in said((EventClass.HIGH, 7, 7))
     assert "the 5 events that the shop has not seen are still in Kafka, 5 of them parked" in left
 
 

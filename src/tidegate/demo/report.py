@@ -139,8 +139,12 @@ def _set_aside(rows: list[Row], parked: int) -> str:
     """What was parked, and what became of it."""
     counts = [f"{row.deferred:,} {WHAT[row.klass]}" for row in reversed(rows) if row.deferred]
     what = " and ".join([", ".join(counts[:-1]), counts[-1]] if counts[1:] else counts)
-    back = "some were delivered since" if parked else "all of them were delivered after the surge"
-    return f"Meanwhile {what} were set aside, parked in a topic of their own; {back}."
+    if not parked:
+        fate = "all of them were delivered after the surge"
+    else:
+        fate = "all" if parked == sum(row.deferred for row in rows) else f"{parked:,}"
+        fate += " of them are still there"
+    return f"Meanwhile {what} were set aside, parked in a topic of their own; {fate}."
 
 
 def faults(rows: list[Row], *, misjudged: int = 0, unreadable: int = 0, forgotten: int = 0) -> list[str]:
