@@ -309,3 +309,20 @@ def test_the_parking_topic_begins_at_its_beginning_whatever_start_says(scene: Sc
         member.deliver_until(lambda: member.delivered)
         assert member.delivered == [("elsewhere", 3, 77)]
         assert b'"weight":2,' in member.bodies[0]
+
+
+def test_what_could_never_come_back_is_not_parked(scene: Scene) -> None:
+    """A record larger than half a ring halts its lane as ever; parked by a process with more memory, the parking's."""
+    large = b'{"type":"view","pad":"%s"}' % (b"x" * 900_000)
+    produce(scene.servers, scene.topic, [large], 0)
+    gate = Gate(0, [])
+    gate.order(BULK, 0.0, PARK)
+    with scene.member(gate=gate, rings=1 << 20, parks={"bytes": 4 << 20}) as member:
+        member.reader.replay(1e6)
+        member.wait_assigned(5, 40)
+        member.wait_until(lambda: scene.lane(member).reason == "halted")
+        assert sum(member.ledger.parking()) == 0
+        parked = Parked(scene.topic, 0, 0, 1_790_000_000_000, 1, BULK, None, None, (), large)
+        produce(scene.servers, scene.parked, [encode(parked)], 0)
+        member.wait_until(lambda: scene.lane(member, scene.parked).reason == "halted")
+        assert sum("half a ring" in note[3] for note in member.notes()) == 2

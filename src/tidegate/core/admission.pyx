@@ -138,11 +138,17 @@ cdef class Admission(Headers):
                   size_t headers, bint gathered, const tg_sample *sample, int64_t now_ns) noexcept nogil:
         """Parks the message in hand: TG_PARK, or TG_HOLD where the producer takes none now, or TG_DELIVER where it
         never can be parked as it is. `headers` are in self.headers where `gathered`."""
-        cdef size_t block = 0
+        cdef size_t bytes = message.len + message.key_len + ENVELOPE_BYTES, i
         cdef int sampling = 0, answer
         cdef char words[TG_NOTE_TEXT]
         if not gathered and not self._headerless(message):
-            headers = self._gather(message, &block)
+            headers = self._gather(message, &bytes)
+            bytes += message.len + message.key_len + ENVELOPE_BYTES
+        else:
+            for i in range(headers):
+                bytes += 8 + self.headers[i].name_len + self.headers[i].value_len
+        if not self.rings.fits_ever(bytes):
+            return TG_DELIVER  # it could never come back
         if sample.has_randomness:
             sampling |= TG_PARKED_HAS_RANDOMNESS
         if sample.has_threshold:
@@ -152,7 +158,7 @@ cdef class Admission(Headers):
         if answer == PARKED:
             return TG_PARK
         if answer == FULL:
-            lane.hold_bytes = message.len + message.key_len + block + ENVELOPE_BYTES
+            lane.hold_bytes = bytes
             self._hold(lane, TG_HELD_PARKING, klass, now_ns)
             return TG_HOLD
         if now_ns - self.refused_said_ns > TG_REFUSED_SAID_NS or self.refused_said_ns == 0:
@@ -171,7 +177,6 @@ cdef class Admission(Headers):
         cdef tg_record *record
         cdef uint32_t origin
         cdef tg_parked_status status
-        cdef size_t bytes
         cdef char words[TG_NOTE_TEXT]
         status = tg_parked_decode(<const uint8_t *>message.payload, message.len, &parked)
         if status != TG_PARKED_OK:
@@ -190,9 +195,15 @@ cdef class Admission(Headers):
         origin = self.ledger.origin(parked.topic, parked.topic_len, parked.partition)
         record = self._lay(&parked, message.key, message.key_len, &sample, origin, True)
         if record is NULL:
-            bytes = parked.payload_len + parked.headers_len + message.key_len + sizeof(tg_extra)
-            lane.hold_bytes = bytes
-            self._hold(lane, TG_HELD_RING, parked.klass, now_ns)
+            lane.hold_bytes = parked.payload_len + parked.headers_len + message.key_len + sizeof(tg_extra)
+            if self.rings.fits_ever(lane.hold_bytes):
+                self._hold(lane, TG_HELD_RING, parked.klass, now_ns)
+                return False
+            snprintf(words, sizeof(words), b"%s/%d offset %lld: a parked record of %llu bytes is larger than half a "
+                     b"ring; raise TIDEGATE_MEMORY_BYTES", self.ledger.lanes[lane.number].topic, message.partition,
+                     <long long>message.offset, <unsigned long long>message.len)
+            self.mailbox.put(NOTE_HALTED, parked.klass, message.offset, words)
+            self._hold(lane, TG_HALTED, parked.klass, now_ns)
             return False
         record.slot, record.gap, record.offset, record.read_ns = slot.number, gap, message.offset, now_ns
         self.ledger.take_in(slot, parked.klass, message.offset)
