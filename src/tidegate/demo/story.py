@@ -75,7 +75,7 @@ class Progress:
         if pulse.rung is not self._rung:
             self._rung = pulse.rung
             self._print(rung_line(pulse), "bold")
-        if pulse.rung is Rung.NORMAL and pulse.parked == 0:
+        if pulse.parked == 0:
             self.emptied()
 
     def emptied(self) -> None:
