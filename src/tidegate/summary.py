@@ -20,21 +20,22 @@ def summary(ledger: Ledger, parking_topic: str | None = None) -> dict[str, Any]:
 
     ``seconds`` run from the first record read to the last settled, 0 where there was none. ``cpu_seconds`` are of
     the whole process since it was started, ``peak_rss_bytes`` its largest resident set. ``deferred`` counts events
-    that are still parked; those that came back are among the delivered. ``replayed`` counts all that came back, also
-    what an earlier process had parked.
+    that are still parked; those that came back are among the delivered. ``replayed``, where any did, counts all that
+    came back, also what an earlier process had parked.
     """
     books = ledger.counts()
     replayed = books.pop(parking_topic, {}) if parking_topic is not None else {}
     classes = totals(books.values())
     for label, row in replayed.items():
         for disposition in ("delivered", "expired"):
-            back = min(row[disposition], classes[label]["deferred"])
-            classes[label]["deferred"] -= back
-            classes[label][disposition] += back
+            own = min(row[disposition], classes[label]["deferred"])
+            classes[label]["deferred"] -= own
+            classes[label][disposition] += own
     first_ns, last_ns = ledger.times()
+    back = sum(row["delivered"] for row in replayed.values())
     return {
         "records": sum(row["polled"] for row in classes.values()),
-        "replayed": sum(row["delivered"] for row in replayed.values()),
+        **({"replayed": back} if back else {}),
         "seconds": round(max(0, last_ns - first_ns) / 1e9, 6) if first_ns else 0.0,
         "cpu_seconds": round(time.process_time(), 6),
         "peak_rss_bytes": peak_rss_bytes(),

@@ -97,6 +97,11 @@ class Deferring:
         """Waits until so many records wait in the parking topic."""
         self.sidecar.wait_until(lambda: self.scene.parked().lag >= count, timeout, f"{count} parked records")
 
+    def replayed(self) -> int:
+        """How many came back, by the summary; after the end."""
+        back: int = self.sidecar.summary().get("replayed", 0)
+        return back
+
     def counts(self) -> dict[str, dict[str, int]]:
         """By class, the dispositions of the summary; after the end."""
         classes: dict[str, dict[str, int]] = self.sidecar.summary()["classes"]
