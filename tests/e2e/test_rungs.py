@@ -60,8 +60,8 @@ def test_without_a_parking_topic_it_is_held(kafka_broker: Broker, scenes: Scenes
     scene.judge(classes=event_class)
 
 
-def test_the_operator_sets_each_rung(kafka_broker: Broker, scenes: Scenes) -> None:
-    scene = parking_scene(scenes, kafka_broker)
+def test_the_operator_sets_each_rung(broker: Broker, scenes: Scenes) -> None:
+    scene = parking_scene(scenes, broker)
     one = Deferring(scene, bulk_on_pressure="defer,sample")
     scene.produce(200)
     scene.wait_events(one.sidecar, 200)
