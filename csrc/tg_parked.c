@@ -56,6 +56,14 @@ static size_t headers_size(const tg_header *headers, size_t n)
     return bytes;
 }
 
+/* Bytes of all headers: of those given, or of the block that the record has. */
+static size_t block_size(const tg_parked *r, const tg_header *headers)
+{
+    if (headers || !r->header_count)
+        return headers_size(headers, r->header_count);
+    return r->headers_len > UINT32_MAX ? SIZE_MAX : r->headers_len;
+}
+
 static size_t size_of(const tg_parked *r, size_t headers)
 {
     size_t payload = r->payload ? r->payload_len : 0;
@@ -67,13 +75,13 @@ static size_t size_of(const tg_parked *r, size_t headers)
 
 size_t tg_parked_size(const tg_parked *record, const tg_header *headers)
 {
-    return size_of(record, headers_size(headers, record->header_count));
+    return size_of(record, block_size(record, headers));
 }
 
 tg_parked_status tg_parked_encode(const tg_parked *r, const tg_header *headers, uint8_t *out, size_t room,
                                   size_t *written)
 {
-    size_t block = headers_size(headers, r->header_count), size = size_of(r, block);
+    size_t block = block_size(r, headers), size = size_of(r, block);
     uint32_t payload_len = r->payload ? (uint32_t)r->payload_len : 0;
     *written = 0;
     if (size == 0 || size > room)
@@ -101,7 +109,9 @@ tg_parked_status tg_parked_encode(const tg_parked *r, const tg_header *headers, 
     if (r->flags & TG_PARKED_HAS_THRESHOLD)
         out = put64(out, r->threshold);
     out = put(out, r->topic, r->topic_len);
-    for (size_t i = 0; i < r->header_count; i++) {
+    if (!headers)
+        out = put(out, r->headers, block);
+    for (size_t i = 0; headers && i < r->header_count; i++) {
         size_t value_len = headers[i].value ? headers[i].value_len : 0;
         out = put32(out, (uint32_t)headers[i].name_len);
         out = put32(out, headers[i].value ? (uint32_t)value_len : NULL_LEN);
@@ -203,6 +213,16 @@ size_t tg_parked_header(const tg_parked *record, size_t at, tg_header *header)
     header->value = value_len == NULL_LEN ? NULL : from + HEADER_FIXED + header->name_len;
     header->value_len = value_len == NULL_LEN ? 0 : value_len;
     return at + HEADER_FIXED + header->name_len + header->value_len;
+}
+
+uint32_t tg_parked_count(const uint8_t *headers, size_t len)
+{
+    tg_parked record = {.headers = headers};
+    tg_header header;
+    uint32_t n = 0;
+    for (size_t at = 0; at < len; n++)
+        at = tg_parked_header(&record, at, &header);
+    return n;
 }
 
 const char *tg_parked_status_name(tg_parked_status status)

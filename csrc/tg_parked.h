@@ -60,14 +60,15 @@ typedef struct {
     uint64_t randomness;
     uint64_t threshold;
     uint32_t header_count;
-    const uint8_t *headers; /* decoded only: the block that tg_parked_header reads; NULL where there are none */
+    const uint8_t *headers; /* the block that tg_parked_header reads; NULL where there are none. Encoding: see there */
     size_t headers_len;
     const uint8_t *payload; /* NULL: a null payload */
     size_t payload_len;
 } tg_parked;
 
-/* Bytes that tg_parked_encode writes; 0 where a length does not fit its field. `header_count` of `record` counts; its
- * `headers` do not. `headers` may be NULL where there are none. Any thread. */
+/* Bytes that tg_parked_encode writes; 0 where a length does not fit its field. Where `headers` is NULL, the block at
+ * `record->headers` counts, which holds `header_count` headers as they stand in an envelope or in a ring's record;
+ * otherwise that block is not looked at. Any thread. */
 size_t tg_parked_size(const tg_parked *record, const tg_header *headers);
 
 /* Writes the envelope into `out`, which the caller owns and which has `room` bytes. `written` is set to what it takes.
@@ -82,6 +83,9 @@ tg_parked_status tg_parked_decode(const uint8_t *data, size_t len, tg_parked *re
 /* The header at byte `at` of a decoded record's headers; the first is at 0. Returns where the next one begins, which is
  * `headers_len` behind the last. Only for records that tg_parked_decode filled, with `at` below `headers_len`. */
 size_t tg_parked_header(const tg_parked *record, size_t at, tg_header *header);
+
+/* How many headers stand in a block of `len` bytes, which is known to be well formed: a ring's record has one. */
+uint32_t tg_parked_count(const uint8_t *headers, size_t len);
 
 /* "ok", "magic" and so on; static. "?" for a number that is none of them. */
 const char *tg_parked_status_name(tg_parked_status status);

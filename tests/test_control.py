@@ -64,6 +64,9 @@ class Recording:
     def shed(self, sheds: Sequence[Shed]) -> None:
         self.sheds = sheds
 
+    def relieve(self, lanes: Sequence[LaneState]) -> None:
+        self.relieved = True
+
     def replay(self, records_per_second: float) -> None:
         self.rate = records_per_second
 

@@ -77,6 +77,21 @@ static void test_layout(void)
     check(h[2].name_len == 3 && memcmp(h[2].name, "xy", 3) == 0 && h[2].value && h[2].value_len == 0, "empty header");
 }
 
+static void test_a_ready_block(void)
+{
+    tg_parked r, again;
+    uint8_t out[sizeof drawn];
+    size_t written;
+    check(tg_parked_decode(drawn, sizeof drawn, &r) == TG_PARKED_OK, "decode what is encoded again");
+    check(tg_parked_size(&r, NULL) == sizeof drawn, "size with a block");
+    check(tg_parked_encode(&r, NULL, out, sizeof out, &written) == TG_PARKED_OK, "encode with a block");
+    check(written == sizeof drawn && memcmp(out, drawn, sizeof drawn) == 0, "the block as it was");
+    check(tg_parked_decode(out, written, &again) == TG_PARKED_OK && again.header_count == 3, "and it can be read");
+    check(tg_parked_count(r.headers, r.headers_len) == 3 && tg_parked_count(NULL, 0) == 0, "headers are counted");
+    r.headers_len = (size_t)UINT32_MAX + 1;
+    check(tg_parked_size(&r, NULL) == 0, "a block that is too large");
+}
+
 static void test_null_and_empty(void)
 {
     uint8_t out[64];
@@ -186,6 +201,7 @@ static void test_names(void)
 int main(void)
 {
     test_layout();
+    test_a_ready_block();
     test_null_and_empty();
     test_statuses();
     test_encoding();

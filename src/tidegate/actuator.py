@@ -2,6 +2,7 @@
 
     Orders.sheds ──► Gate.order / release, Reader.limit, Reader.park_overflow
     Orders.replay ─► Reader.replay
+    LaneState.span ► Eviction
     Parking ◄─────── Producer.stats, the parking lane's position and end
 
 Everything happens on the event loop's thread; the reader's thread sees it with its next batch.
@@ -22,6 +23,7 @@ from tidegate.pressure.shed import Rest, Shed
 from tidegate.types import CLASSES, EventClass
 
 if TYPE_CHECKING:
+    from tidegate.core.eviction import Eviction
     from tidegate.core.gate import Gate
     from tidegate.core.parking import ParkingFailure
     from tidegate.core.producer import Producer
@@ -48,6 +50,7 @@ class CoreActuator:
         producer: None: there is no parking topic.
         ready: whether that topic is known to be there.
         sampled: classes that may be sampled.
+        eviction: out of the rings; None: what lies there is delivered, however long that takes.
         clock: seconds, monotonic.
     """
 
@@ -60,11 +63,13 @@ class CoreActuator:
         *,
         sampled: Sequence[EventClass],
         log: Log,
+        eviction: Eviction | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader = reader
         self._gate = gate
         self._producer, self._ready = producer, ready
+        self._eviction = eviction
         self._log = log
         self._clock = clock
         self._types = {klass: TypeRates[tuple[int, int]](FLOORS[klass], clock()) for klass in sampled}
@@ -142,6 +147,14 @@ class CoreActuator:
             self._reader.park_overflow(overflow)
         self._ordered = tuple(sheds)
 
+    def relieve(self, lanes: Sequence[LaneState]) -> None:
+        """As Actuator.relieve."""
+        if self._eviction is not None and self._producer is not None and not self._closing:
+            half = self._producer.ledger.span // 2
+            full = any(lane.span > half and not lane.parking for lane in lanes)
+            self._eviction.look(self._overflow if full else ())
+            self._eviction.go_on()
+
     def replay(self, records_per_second: float) -> None:
         """As Actuator.replay."""
         if records_per_second != self._replay:
@@ -161,6 +174,8 @@ class CoreActuator:
         """Settles what was parked, and says what was not. When the producer's descriptor is readable, and each tick."""
         if self._producer is not None and not self._closing:
             self._say(self._producer.drain())
+            if self._eviction is not None and self._eviction.under_way:
+                self._eviction.go_on()
 
     def _say(self, failures: Sequence[ParkingFailure]) -> None:
         """A line for each reason for which records were not parked."""
@@ -194,6 +209,7 @@ class CoreActuator:
             failures=dict(self._failures),
             returned=stats.get("returned", 0),
             repeated=stats.get("repeated", 0),
+            evicted=self._producer.evicted if self._producer is not None else 0,
             bytes=stats.get("bytes", 0),
             fill=self._producer.fill if self._producer is not None else 0.0,
             replay_rate=self._replay,

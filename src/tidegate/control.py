@@ -157,6 +157,7 @@ class Control:
             self._parking = self._actuator.parking(states)
             orders = self._ladder.decide(now, view, self._parking, held=held, paused=paused)
             self._actuator.shed(orders.sheds)
+            self._actuator.relieve(states)
             self._actuator.replay(orders.replay if self._replay is None else self._replay)
             self._keep = orders.keep
             if orders.change is not None:

@@ -38,6 +38,7 @@ from tidegate.broker.topics import count_lanes, crowded, nothing_there
 from tidegate.classification import rule_table
 from tidegate.control import Control
 from tidegate.core.dispatcher import Dispatcher
+from tidegate.core.eviction import Eviction
 from tidegate.core.gate import Gate
 from tidegate.core.ledger import Ledger
 from tidegate.core.process import name_thread, tune_allocator
@@ -184,6 +185,7 @@ class Sidecar:
             gate=gate,
             producer=producer,
             waits=[klass for klass in (EventClass.NORMAL, EventClass.BULK) if settings.policies[klass].defer],
+            defers=[klass for klass, policy in zip(CLASSES, settings.policies, strict=True) if policy.defer],
             ttl_seconds=settings.bulk_ttl_seconds or 0.0,
         )
         self.reader.watch(self.dispatcher)
@@ -195,7 +197,15 @@ class Sidecar:
             limiter=_limiter(settings),
             log=log,
         )
-        self.actuator = CoreActuator(self.reader, gate, producer, lambda: self.deferral.ready, sampled=sampled, log=log)
+        self.actuator = CoreActuator(
+            self.reader,
+            gate,
+            producer,
+            lambda: self.deferral.ready,
+            sampled=sampled,
+            log=log,
+            eviction=Eviction(self.dispatcher, producer) if producer is not None else None,
+        )
         self.control = Control(
             self.reader,
             self.rings,

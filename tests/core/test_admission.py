@@ -229,7 +229,7 @@ def test_a_full_producer_holds_the_lane_and_room_lets_it_go(scene: Scene) -> Non
         member.wait_assigned(5, 40)
         member.wait_until(lambda: scene.lane(member).reason == "parking")  # nobody drains it
         assert scene.lane(member).own
-        assert sum(member.ledger.parking()) == 64
+        assert sum(member.ledger.parking()) == 64 - 8  # an eighth is for what lies in rings
         member.deliver_until(scene.settled(member, 600))
         assert scene.lane(member).parking_seconds > 0
         assert scene.ends(member) == {"polled": 600, "deferred": 600}

@@ -257,7 +257,8 @@ def test_a_broker_that_is_killed_and_comes_back() -> None:
             reader.start()
             one.drain_until(lambda: one.stands()["settled"] > 1000)
             server.kill()
-            one.drain_until(lambda: one.ledger.parking()[BULK] == 2048 or not reader.is_alive())
+            one.drain_until(lambda: one.ledger.parking()[BULK] == 2048 - 256 or not reader.is_alive())
+            # An eighth of the entries is for what the event loop parks out of the rings.
             assert reader.is_alive(), "all was parked before the broker died"
             settled = one.stands()["settled"]
             server.start()

@@ -45,13 +45,15 @@ cdef class Admission(Headers):
     Args:
         gate: None: everything is delivered.
         producer: of the parking topic; None: nothing is parked.
+        waits: classes of which whole topics can wait in Kafka.
+        defers: classes that may be parked, also out of their rings.
         ttl_seconds: bulk records that are older are dropped, and counted as expired, and so are those whose header
             ce_expirytime has passed; 0: none is.
     """
 
     def __init__(self, Rings rings not None, Ledger ledger not None, RuleTable rules not None,
                  Mailbox mailbox not None, *, bint keep_key, bint keep_headers, int level, Gate gate=None,
-                 Producer producer=None, waits=(), double ttl_seconds=0.0):
+                 Producer producer=None, waits=(), defers=(), double ttl_seconds=0.0):
         Headers.__init__(self, rings, ledger, rules, mailbox, keep_headers=keep_headers)
         self.keep_key, self.level = keep_key, level
         self.gate, self.gated = gate, gate is not None
@@ -60,6 +62,8 @@ cdef class Admission(Headers):
         self.parking_topic = None if producer is None else producer.name
         for klass in waits:
             self.waits[klass] = True
+        for klass in defers if producer is not None else ():
+            self.evictable |= 1 << <int>klass
         self.ttl_ms = <int64_t>(ttl_seconds * 1000)
 
     cdef void begin(self) noexcept nogil:

@@ -247,6 +247,7 @@ cdef extern from "tg_parked.h" nogil:
                                       size_t *written) noexcept
     tg_parked_status tg_parked_decode(const uint8_t *data, size_t len, tg_parked *record) noexcept
     size_t tg_parked_header(const tg_parked *record, size_t at, tg_header *header) noexcept
+    uint32_t tg_parked_count(const uint8_t *headers, size_t len) noexcept
     const char *tg_parked_status_name(tg_parked_status status) noexcept
 
 cdef extern from "tg_time.h" nogil:

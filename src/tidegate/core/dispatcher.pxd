@@ -31,6 +31,7 @@ cdef class Dispatcher:
 
     cdef int64_t _now(self) noexcept nogil
     cdef int64_t _given(self, int klass) noexcept nogil
+    cdef void _made_room(self) noexcept nogil
     cdef tg_record *_head(self, int klass) noexcept nogil
     cdef int _ready(self, int classes, int64_t now_ns, int64_t *waited_ns) noexcept nogil
     cdef Batch _build(self, int klass, int64_t now_ns)

@@ -148,11 +148,15 @@ cdef class Dispatcher:
         else:
             batch = self._build(klass, now_ns)
             self.schedule.charge(klass, batch.records, ready & 1 and ready & ~1)
+        self._made_room()
+        return batch
+
+    cdef void _made_room(self) noexcept nogil:
+        """Wakes the reader where it holds a lane for want of room."""
         if self._room_wanted is not NULL:
-            tg_fence()  # the room made above is visible before the flag is read
+            tg_fence()  # the room made is visible before the flag is read
             if tg_load_i32(self._room_wanted) and tg_swap_i32(self._room_wanted, 0):
                 wake_fd(self._reader_fd)
-        return batch
 
     cdef Batch _build(self, int klass, int64_t now_ns):
         """A batch of the class's oldest records. The head is known to be there and live."""

@@ -33,7 +33,16 @@ from tidegate.core.rdkafka cimport (
     TG_RK_ERR_UNDERFLOW,
     TG_RK_ERR_UNSUPPORTED_FEATURE,
 )
-from tidegate.core.ring cimport TG_CLASSES, TG_NULL_LEN, record_bytes, tg_extra, tg_record
+from tidegate.core.ring cimport (
+    TG_CLASSES,
+    TG_NULL_LEN,
+    TG_RECORD_APPENDED,
+    TG_RECORD_NULL,
+    TG_RECORD_WHOLE,
+    record_bytes,
+    tg_extra,
+    tg_record,
+)
 from tidegate.core.rules cimport tg_verdict
 from tidegate.core.sample_key cimport tg_sample_place
 
@@ -159,8 +168,8 @@ cdef class Intake(Admission):
         cdef uint32_t gap
         cdef size_t headers = 0, block = 0, key_len = 0, extra = 0, i, name_len
         cdef uint32_t two[2]
-        cdef int action = TG_DELIVER
-        cdef bint at_gate = False, gathered = False
+        cdef int action = TG_DELIVER, kind = 0
+        cdef bint at_gate = False, gathered = False, whole, keep_key
         cdef char words[200]
         if message.err:
             self._trouble(lane, message, now_ns)
@@ -183,7 +192,7 @@ cdef class Intake(Admission):
             return self.take_parked(lane, slot, gap, message, now_ns)
         # Lanes that can wait in Kafka are read as fast as is good, and all that is read of them is delivered.
         at_gate = (self.ordered or self.counting) and lane.bucket < 0
-        if self.keep_headers or (self.want_headers and lane.topic_class < 0) or (
+        if self.keep_headers or lane.evictable or (self.want_headers and lane.topic_class < 0) or (
                 at_gate and self.ordered and self.rules.sample_key.needs_headers) or (
                 self.ttl_ms and (lane.topic_class < 0 or lane.topic_class == TG_CLASSES - 1)):
             gathered = True
@@ -216,9 +225,11 @@ cdef class Intake(Admission):
                 return True
             if sample.threshold or sample.factor != 1.0:
                 extra = sizeof(tg_extra)
-        if self.keep_key:
+        whole = lane.evictable >> verdict.klass & 1
+        keep_key = self.keep_key or whole
+        if keep_key:
             key_len = message.key_len if message.key is not NULL else 0
-        if not self.keep_headers:
+        if not (self.keep_headers or whole):
             block = 0
         record = self.rings.reserve(verdict.klass, message.len + key_len + block + extra)
         if record is NULL:
@@ -246,9 +257,15 @@ cdef class Intake(Admission):
         record.flags |= scan_flags(&verdict)
         record.value_len = <uint32_t>message.len
         record.headers_len = <uint32_t>block
-        record.key_len = <uint32_t>key_len if self.keep_key and message.key is not NULL else TG_NULL_LEN
+        record.key_len = <uint32_t>key_len if keep_key and message.key is not NULL else TG_NULL_LEN
         record.slot, record.gap, record.offset = slot.number, gap, message.offset
-        record.timestamp_ms = self.rk.message_timestamp(message, NULL)
+        record.timestamp_ms = self.rk.message_timestamp(message, &kind)
+        if whole:
+            record.flags |= TG_RECORD_WHOLE
+            if kind == 2:
+                record.flags |= TG_RECORD_APPENDED
+            if message.payload is NULL:
+                record.flags |= TG_RECORD_NULL
         record.read_ns = now_ns
         to = record_bytes(record)
         if message.len:  # a tombstone's payload is NULL, which memcpy may not get

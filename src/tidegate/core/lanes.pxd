@@ -47,6 +47,7 @@ cdef struct tg_lane:
     int32_t topic_rule
     bint parking                 # it is the parking topic
     int32_t bucket               # -1: nothing limits how fast it is read
+    int32_t evictable            # bits of classes whose records stand whole in their rings: see eviction.pyx
     int32_t throttled            # its bucket was empty in the last round
     int32_t hold
     int32_t hold_class
@@ -103,6 +104,7 @@ cdef class Lanes:
     cdef str parking_topic
     cdef int32_t overflow                # event loop's: bits of classes that are parked where their ring is full
     cdef bint waits[4]                   # by class: topics that a rule gave to it can wait in Kafka
+    cdef int32_t evictable               # bits of classes that may be parked out of their rings
     cdef tg_bucket buckets[TG_BUCKETS_OF_LANES]
 
     cdef tg_lane *lane_of(self, int handle, const char *topic) noexcept nogil

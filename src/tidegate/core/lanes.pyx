@@ -81,6 +81,8 @@ cdef class Lanes:
         if topic == self.parking_topic:
             # What is in it was classified when it was parked.
             lane.parking, lane.topic_class, lane.topic_rule, lane.bucket = True, -1, -1, TG_REPLAY
+        if lane.bucket < 0:
+            lane.evictable = self.evictable if lane.topic_class < 0 else self.evictable & 1 << lane.topic_class
         self.lanes[self.lane_count] = lane
         self.lane_count += 1
         return lane

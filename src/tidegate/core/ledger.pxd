@@ -16,7 +16,8 @@
 #   slot.popped     -                           records taken out of rings
 #   slot.settled    -                           records that ended one way or the other
 #
-# A parked record never enters a ring, so nobody pops it. What is in flight is popped + parked - settled, whichever way
+# A parked record never enters a ring, so nobody pops it; or it is evicted from one, and was popped there. What is in
+# flight is popped + parked - settled, whichever way
 # a record went, and a slot's number is free again where read == settled. One that cannot be parked comes back to the
 # reader, which takes it out of `parked` when it puts it into a ring, where it is popped as any other.
 #
@@ -133,4 +134,5 @@ cdef class Ledger:
                          uint32_t gap) noexcept nogil
     cdef void settle_parked(self, int klass, int disposition, uint32_t slot, int64_t first, uint32_t count,
                             uint32_t gap) noexcept nogil
+    cdef void evict(self, tg_slot *slot, int klass) noexcept nogil
     cdef void _advance(self, tg_slot *slot) noexcept nogil

@@ -278,6 +278,11 @@ cdef class Ledger:
         self.unparked[klass] += count
         self.settle_run(klass, disposition, number, first, count, gap)
 
+    cdef void evict(self, tg_slot *slot, int klass) noexcept nogil:
+        """A record is taken out of its ring to be parked: `settle_parked` ends it, as any that is being parked."""
+        slot.popped += 1
+        self.unparked[klass] -= 1  # it was never counted in `parked`, which is the reader's
+
     def topic_of(self, uint32_t number) -> str:
         """The topic of a slot."""
         return self._lane_names[self.slots[number].lane]

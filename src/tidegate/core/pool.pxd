@@ -1,7 +1,8 @@
 # Pool: what is known of each record that is with the producer, from the reader's park to its delivery report.
 #
 # The reader takes entries, the event loop frees them. Both ways are queues of entry numbers as large as the pool, so
-# neither can be full: the one who puts never waits, and needs no look at the other's position.
+# neither can be full: the one who puts never waits, and needs no look at the other's position. For what it parks
+# itself the event loop keeps some of what it frees, with bytes of their own: the reader would leave it none.
 #
 #   written by         reader                          event loop
 #   free.tail, .head   takes                           frees
@@ -9,6 +10,7 @@
 #   spare              freed by the reader itself      -
 #   in_bytes           taken, less undone              -
 #   out_bytes          -                               freed
+#   own, own_bytes     -                               the event loop's own entries, and what is in those in use
 #   entry              until librdkafka has it         from its delivery report on
 
 from libc.stddef cimport size_t
@@ -27,6 +29,7 @@ cdef struct tg_entry:
     uint8_t null_key
     uint8_t attempts        # that failed
     uint8_t out             # 1: between park and its end
+    uint8_t own             # the event loop took it
 
 cdef struct tg_numbers:
     uint32_t *at
@@ -46,6 +49,12 @@ cdef class Pool:
     cdef uint64_t _in_bytes
     cdef uint64_t _line[8]
     cdef uint64_t _out_bytes
+    cdef uint32_t *_own                  # owns
+    cdef uint32_t _own_len
+    cdef uint32_t _own_most              # of them, those in use too
+    cdef uint32_t _own_owed              # that went to the reader, to be kept back from what is freed
+    cdef size_t _own_bytes
+    cdef readonly size_t own_max_bytes
 
     # reader
     cdef tg_entry *take_spsc(self, size_t bytes) noexcept nogil
@@ -55,6 +64,8 @@ cdef class Pool:
     cdef void drop_back_spsc(self, tg_entry *entry) noexcept nogil
 
     # event loop
+    cdef tg_entry *take_own(self, size_t bytes) noexcept nogil
+    cdef void undo_own(self, tg_entry *entry) noexcept nogil
     cdef void free_spsc(self, tg_entry *entry) noexcept nogil
     cdef void give_back_spsc(self, tg_entry *entry) noexcept nogil
     cdef bint publish(self) noexcept nogil

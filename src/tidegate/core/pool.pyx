@@ -16,7 +16,8 @@ cdef class Pool:
 
     Args:
         records: most records at once, rounded up to a power of two.
-        bytes: most bytes of their keys and envelopes; one that is larger than all goes alone.
+        bytes: most bytes of their keys and envelopes; one that is larger than all goes alone. A quarter more is the
+            event loop's own.
     """
 
     def __cinit__(self, uint32_t records, size_t bytes):
@@ -26,16 +27,22 @@ cdef class Pool:
         self.size = 1
         while self.size < records:
             self.size *= 2
-        self.max_bytes = bytes
+        self.max_bytes, self.own_max_bytes = bytes, bytes // 4
+        self._own_most = self.size // 8
         self.entries = <tg_entry *>calloc(self.size, sizeof(tg_entry))
         self._free.at = <uint32_t *>malloc(self.size * sizeof(uint32_t))
         self._back.at = <uint32_t *>malloc(self.size * sizeof(uint32_t))
         self._spare = <uint32_t *>malloc(self.size * sizeof(uint32_t))
-        if self.entries is NULL or self._free.at is NULL or self._back.at is NULL or self._spare is NULL:
+        self._own = <uint32_t *>malloc((self._own_most + 1) * sizeof(uint32_t))
+        if (self.entries is NULL or self._free.at is NULL or self._back.at is NULL or self._spare is NULL
+                or self._own is NULL):
             raise MemoryError
         for i in range(self.size):
             self._free.at[i] = i
-        self._free.head = self._free.shown = self.size
+        self._free.head = self._free.shown = self.size - self._own_most
+        for i in range(self._own_most):
+            self._own[i] = self.size - 1 - i
+        self._own_len = self._own_most
 
     def __dealloc__(self):
         cdef uint32_t i
@@ -46,6 +53,7 @@ cdef class Pool:
         free(self._free.at)
         free(self._back.at)
         free(self._spare)
+        free(self._own)
 
     # --- reader -----------------------------------------------------------------------------------
 
@@ -70,7 +78,7 @@ cdef class Pool:
             # The event loop wrote the next ones last. Beyond what is free stands an old number, which does no harm.
             tg_prefetch(&self.entries[self._free.at[(self._free.tail + 4) & (self.size - 1)]])
         self._in_bytes += bytes
-        entry.out, entry.attempts, entry.err = 1, 0, 0
+        entry.out, entry.attempts, entry.err, entry.own = 1, 0, 0, 0
         return entry
 
     cdef void undo_spsc(self, tg_entry *entry) noexcept nogil:
@@ -95,27 +103,58 @@ cdef class Pool:
 
     # --- event loop -------------------------------------------------------------------------------
 
+    cdef tg_entry *take_own(self, size_t bytes) noexcept nogil:
+        """An entry for a record of so many bytes that the event loop parks itself; NULL: no room."""
+        cdef tg_entry *entry
+        if self._own_len == 0 or (self._own_bytes and self._own_bytes + bytes > self.own_max_bytes):
+            return NULL
+        self._own_len -= 1
+        entry = &self.entries[self._own[self._own_len]]
+        self._own_bytes += bytes
+        entry.out, entry.attempts, entry.err, entry.own = 1, 0, 0, 1
+        return entry
+
+    cdef void undo_own(self, tg_entry *entry) noexcept nogil:
+        """An entry of `take_own` that is not in use after all, or no more."""
+        entry.out = 0
+        self._own_bytes -= entry.size + entry.key_len
+        self._own[self._own_len] = <uint32_t>(entry - self.entries)
+        self._own_len += 1
+
     cdef void free_spsc(self, tg_entry *entry) noexcept nogil:
         """The record has ended. The reader may use the entry again after `publish`."""
         if entry.copy is not NULL:
             free(entry.copy)
             entry.copy = NULL
+        if entry.own:
+            self.undo_own(entry)
+            return
         entry.out = 0
         # Only the reader looks at it, and only for room: the entry itself is published below.
         tg_store_u64(&self._out_bytes, self._out_bytes + entry.size + entry.key_len)
+        if self._own_owed:
+            self._own_owed -= 1
+            self._own[self._own_len] = <uint32_t>(entry - self.entries)
+            self._own_len += 1
+            return
         self._free.at[self._free.head & (self.size - 1)] = <uint32_t>(entry - self.entries)
         self._free.head += 1
 
     cdef void give_back_spsc(self, tg_entry *entry) noexcept nogil:
-        """The record goes back to the reader, with the copy that the entry owns."""
+        """The record goes back to the reader, with the copy that the entry owns; and so does the entry."""
+        if entry.own:
+            entry.own = 0
+            self._own_owed += 1
+            self._own_bytes -= entry.size + entry.key_len
+            tg_store_u64(&self._out_bytes, self._out_bytes - entry.size - entry.key_len)  # the reader takes them off
         self._back.at[self._back.head & (self.size - 1)] = <uint32_t>(entry - self.entries)
         self._back.head += 1
 
     cdef double fill(self) noexcept nogil:
-        """How full it is, in records or in bytes, whichever is more, 0 to 1; about, while the reader goes on."""
+        """How full the reader finds it, in records or in bytes, whichever is more, 0 to 1; about, while it goes on."""
         cdef double bytes = <double>(tg_load_u64(&self._in_bytes) - self._out_bytes) / <double>max(self.max_bytes, 1)
         cdef uint64_t unused = self._free.head - tg_load_u64(&self._free.tail) + self._spare_len
-        cdef double records = 1.0 - <double>unused / <double>self.size
+        cdef double records = 1.0 - <double>unused / <double>(self.size - self._own_most)
         return min(1.0, max(bytes, records, 0.0))
 
     cdef bint publish(self) noexcept nogil:

@@ -1,5 +1,5 @@
 # Producer: the native writer of the parking topic. park and what is below it belong to the reader's thread, everything
-# else to the event loop's.
+# else to the event loop's, which parks by itself only what already lies in a ring (eviction.pyx).
 
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -9,6 +9,7 @@ from tidegate.core.ledger cimport tg_slot
 from tidegate.core.pool cimport tg_entry
 from tidegate.core.rdkafka cimport rd_kafka_message_t
 from tidegate.core.reports cimport Reports
+from tidegate.core.ring cimport tg_record
 
 cdef enum:
     PARKED = 0      # it is the producer's now, and counted as read
@@ -39,6 +40,10 @@ cdef class Producer(Reports):
     cdef void drop_back(self, tg_entry *entry) noexcept nogil
 
     # event loop
+    cdef uint8_t *_own_scratch           # owns
+    cdef size_t _own_room
+    cdef readonly uint64_t evicted       # records that were parked out of a ring
+    cdef int evict(self, int klass, tg_record *record) noexcept nogil
     cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept
     cdef void _wake(self) noexcept nogil
     cdef list _failures(self)

@@ -14,7 +14,8 @@ class Producer:
         properties: librdkafka configuration, over PROPERTIES.
         topic: where the records go.
         ledger: what is acknowledged is settled there, as deferred.
-        records: most records with the producer at once, rounded up to a power of two.
+        records: most records with the producer at once, rounded up to a power of two; an eighth of them is for what is
+            parked out of the rings.
         bytes: most bytes of their keys and envelopes; a record that is larger than all goes alone.
         attempts: how often a record is produced before it goes back to the reader, 1 to 16.
         retry_seconds: before the second attempt, twice as long before each further one, at most 30.
@@ -48,6 +49,9 @@ class Producer:
     @property
     def fill(self) -> float:
         """How full it is, in records or in bytes, 0 to 1."""
+    @property
+    def evicted(self) -> int:
+        """Records that were parked out of a ring."""
     @property
     def ended(self) -> int:
         """Records whose way through here has ended since the start, well or not."""

@@ -17,6 +17,7 @@ from tidegate.core.csrc cimport (
     TG_PARKED_HAS_RANDOMNESS,
     TG_PARKED_HAS_THRESHOLD,
     TG_PARKED_OK,
+    tg_parked_count,
     tg_parked_decode,
     tg_parked_encode,
     tg_parked_size,
@@ -41,6 +42,17 @@ from tidegate.core.rdkafka cimport (
     rdkafka,
 )
 from tidegate.core.reports cimport tg_trouble
+from tidegate.core.ring cimport (
+    TG_EXTRA_HAS_RANDOMNESS,
+    TG_EXTRA_HAS_THRESHOLD,
+    TG_NULL_LEN,
+    TG_RECORD_APPENDED,
+    TG_RECORD_EXTRA,
+    TG_RECORD_NULL,
+    get_extra,
+    record_bytes,
+    tg_extra,
+)
 
 from tidegate.core.parking import ParkingFailure, explain
 from tidegate.errors import KafkaClientError
@@ -83,7 +95,8 @@ cdef class Producer(Reports):
         properties: librdkafka configuration, over PROPERTIES.
         topic: where the records go.
         ledger: what is acknowledged is settled there.
-        records, bytes: at most so many are with the producer at once, keys and envelopes counted; then it is FULL.
+        records, bytes: at most so many are with the producer at once, keys and envelopes counted; then it is FULL. An
+            eighth of the records, and a quarter of the bytes on top, are for what is parked out of the rings.
         attempts: how often a record is produced before it goes back to the reader.
         retry_seconds: before the second attempt, twice as long before each further one, at most 30.
 
@@ -109,7 +122,8 @@ cdef class Producer(Reports):
         largest_kbytes = int(made["message.max.bytes"]) // 1024 if str(made["message.max.bytes"]).isdigit() else 0
         made = {
             "queue.buffering.max.messages": str(self.pool.size),
-            "queue.buffering.max.kbytes": str(self.pool.max_bytes // 1024 + largest_kbytes + 1),
+            "queue.buffering.max.kbytes": str((self.pool.max_bytes + self.pool.own_max_bytes) // 1024
+                                              + 2 * largest_kbytes + 1),
         } | made
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.client = new_client(TG_RK_PRODUCER, made, TG_RK_EVENT_DR | TG_RK_EVENT_ERROR | TG_RK_EVENT_LOG)
@@ -125,6 +139,7 @@ cdef class Producer(Reports):
         if self._fd >= 0:
             close(self._fd)
         free(self._scratch)
+        free(self._own_scratch)
 
     cdef void _destroy(self) noexcept:
         if self.client is NULL:
@@ -243,6 +258,57 @@ cdef class Producer(Reports):
                 number = 1
                 write(self._fd, &number, sizeof(number))
         return self._failures() if self.trouble_count else []
+
+    cdef int evict(self, int klass, tg_record *record) noexcept nogil:
+        """Parks a record that stands whole at the head of a ring, to be dropped from it right after: PARKED, FULL or
+        FAILED. PARKED: it is counted here as taken out of the ring, and as being parked."""
+        cdef tg_slot *slot = self.ledger.slots[record.slot]
+        cdef tg_parked parked
+        cdef tg_extra extra
+        cdef tg_entry *entry
+        cdef uint8_t *bytes = record_bytes(record)
+        cdef uint8_t *grown
+        cdef size_t key_len = 0 if record.key_len == TG_NULL_LEN else record.key_len, size, written
+        cdef int32_t err
+        if self.client is NULL or self.stalled or self.failed:
+            return FULL
+        parked.topic, parked.topic_len = self.ledger.lanes[slot.lane].topic, self.ledger.lanes[slot.lane].topic_len
+        parked.partition, parked.offset, parked.klass = slot.partition, record.offset, <uint8_t>klass
+        parked.timestamp_ms = record.timestamp_ms
+        parked.timestamp_type = 0 if record.timestamp_ms < 0 else 2 if record.flags & TG_RECORD_APPENDED else 1
+        parked.flags, parked.randomness, parked.threshold = 0, 0, 0
+        if record.flags & TG_RECORD_EXTRA:
+            get_extra(record, &extra)
+            parked.randomness, parked.threshold = extra.randomness, extra.threshold
+            if extra.flags & TG_EXTRA_HAS_RANDOMNESS:
+                parked.flags |= TG_PARKED_HAS_RANDOMNESS
+            if extra.flags & TG_EXTRA_HAS_THRESHOLD:
+                parked.flags |= TG_PARKED_HAS_THRESHOLD
+        parked.payload, parked.payload_len = NULL if record.flags & TG_RECORD_NULL else bytes, record.value_len
+        parked.headers, parked.headers_len = bytes + record.value_len + key_len, record.headers_len
+        parked.header_count = tg_parked_count(parked.headers, parked.headers_len)
+        size = tg_parked_size(&parked, NULL)
+        if size > self._own_room:
+            grown = <uint8_t *>realloc(self._own_scratch, size)
+            if grown is NULL:
+                return FULL
+            self._own_scratch, self._own_room = grown, size
+        if tg_parked_encode(&parked, NULL, self._own_scratch, self._own_room, &written) != TG_PARKED_OK:
+            return FAILED
+        entry = self.pool.take_own(size + key_len)
+        if entry is NULL:
+            return FULL
+        entry.size, entry.key_len, entry.null_key = size, key_len, record.key_len == TG_NULL_LEN
+        entry.slot, entry.gap, entry.offset, entry.klass = record.slot, record.gap, record.offset, <uint8_t>klass
+        if self.rk.produce(self.topic, TG_RK_PARTITION_UA, TG_RK_MSG_F_COPY, self._own_scratch, size,
+                           NULL if entry.null_key else bytes + record.value_len, key_len, entry) != 0:
+            err = self.rk.last_error()
+            self.pool.undo_own(entry)
+            return FULL if err == TG_RK_ERR_QUEUE_FULL else FAILED
+        # Reports are dealt with in this thread, so nothing of this can be seen before it is whole.
+        self.ledger.evict(slot, klass)
+        self.evicted += 1
+        return PARKED
 
     cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept:
         """Wakes the reader through `fd` after room was made, or something given back, while `wanted` is set."""

@@ -23,6 +23,7 @@ class Reader:
         gate: who decides what is parked or sampled; None: all is delivered.
         producer: of the parking topic, which has to be among a subscription's; None: nothing is parked.
         waits: classes whose topics can wait in Kafka, where a rule gave a whole topic to them; see `limit`.
+        defers: classes that may be parked, also out of their rings, where there is a producer; see Eviction.
         ttl_seconds: bulk records older than that are dropped and counted as expired; 0: none is.
 
     Raises:
@@ -44,6 +45,7 @@ class Reader:
         gate: Gate | None = None,
         producer: Producer | None = None,
         waits: Collection[int] = (),
+        defers: Collection[int] = (),
         ttl_seconds: float = 0.0,
     ) -> None: ...
     @property

@@ -67,6 +67,7 @@ cdef class Reader:
         gate: who decides what is parked or sampled; None: all is delivered.
         producer: of the parking topic, which has to be among a subscription's; None: nothing is parked.
         waits: classes whose topics can wait in Kafka, where a rule gave a whole topic to them; see `limit`.
+        defers: classes that may be parked, also out of their rings; see Eviction.
         ttl_seconds: bulk records older than that are dropped and counted as expired; 0: none is.
 
     Raises:
@@ -98,13 +99,13 @@ cdef class Reader:
 
     def __init__(self, subscriptions, RuleTable rules not None, Rings rings not None, Ledger ledger not None, *,
                  str format="ndjson", str start="earliest", bint find_ends=False, Gate gate=None,
-                 Producer producer=None, waits=(), double ttl_seconds=0.0):
+                 Producer producer=None, waits=(), defers=(), double ttl_seconds=0.0):
         self.rings, self.ledger = rings, ledger
         self.mailbox = Mailbox()
         envelope = format == "envelope"
         self.intake = Intake(rings, ledger, rules, self.mailbox, keep_key=envelope, keep_headers=envelope,
                              level=TG_SCAN_STRUCTURE if format == "ndjson" else TG_SCAN_GRAMMAR, gate=gate,
-                             producer=producer, waits=waits, ttl_seconds=ttl_seconds)
+                             producer=producer, waits=waits, defers=defers, ttl_seconds=ttl_seconds)
         self._producer, self._parks = producer, producer is not None
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._notify_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

@@ -22,6 +22,9 @@ cdef enum:
     TG_RECORD_EMPTY = 8          # no value or only blanks: stands as `null`
     TG_RECORD_JUMBO = 16
     TG_RECORD_EXTRA = 32         # a tg_extra stands behind the headers
+    TG_RECORD_NULL = 64          # its value is null, not of no bytes
+    TG_RECORD_APPENDED = 128     # its timestamp is the log's, not its writer's
+    TG_RECORD_WHOLE = 256        # all of it stands here, key and headers too: it may be parked still (eviction.pyx)
 
     TG_EXTRA_HAS_RANDOMNESS = 1
     TG_EXTRA_HAS_THRESHOLD = 2

@@ -426,6 +426,13 @@ TABLE: tuple[Family | Histogram, ...] = (
         lambda now: _one(now.pressure.state.returned),
     ),
     Family(
+        "tidegate_parking_evicted_total",
+        "counter",
+        (),
+        "Records that were parked after they had waited in memory, because they kept a partition's commits too far back.",
+        lambda now: _one(now.pressure.state.evicted),
+    ),
+    Family(
         "tidegate_parked_records",
         "gauge",
         (),

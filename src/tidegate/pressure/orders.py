@@ -102,6 +102,7 @@ class ParkingState:
         fill: how full it is, 0 to 1.
         replay_rate: records/s that may come back now.
         errors: predicted relative error of the counts of classes that are sampled.
+        evicted: records that were parked out of a ring.
     """
 
     topic: str | None = None
@@ -112,6 +113,7 @@ class ParkingState:
     fill: float = 0.0
     replay_rate: float = 0.0
     errors: Mapping[EventClass, float] = field(default_factory=dict, hash=False)
+    evicted: int = 0
 
 
 class Actuator(Protocol):
@@ -131,6 +133,11 @@ class Actuator(Protocol):
 
     def shed(self, sheds: Sequence[Shed]) -> None:
         """By class: which records are let in (`Shed.threshold`), and what becomes of the rest and of overflow."""
+        ...
+
+    def relieve(self, lanes: Sequence[LaneState]) -> None:
+        """Parks what waits in the rings where it keeps a partition's span full, as far as `shed` lets overflow be parked.
+        `lanes` are of this look."""
         ...
 
     def replay(self, records_per_second: float) -> None:
@@ -157,6 +164,9 @@ class NoActuator:
 
     def shed(self, sheds: Sequence[Shed]) -> None:
         """Everything is let in."""
+
+    def relieve(self, lanes: Sequence[LaneState]) -> None:
+        """Nothing can be parked."""
 
     def replay(self, records_per_second: float) -> None:
         """Nothing is parked."""
