@@ -13,6 +13,7 @@ from harness.applog import Request
 from harness.checker import Record
 from harness.deferring import (
     RATE,
+    SERVICE,
     Deferring,
     ages,
     calm,
@@ -24,8 +25,11 @@ from harness.deferring import (
     total,
 )
 from harness.fixtures import Scenes
+from harness.ports import free_ports
 from harness.produce import Event
 from harness.scene import Broker, event_class
+
+FLOOD = 6_000
 
 # What a JSON line can carry beside its value, at its oddest. A header of the rules makes them bulk.
 BULK = ("kind", b"view")
@@ -154,3 +158,32 @@ def test_old_bulk_expires_wherever_it_waits(broker: Broker, scenes: Scenes) -> N
     assert expired > old["view"] + RATE // 2
     assert total(counts, "expired") == expired
     scene.judge(classes=event_class, droppable=lambda record: event_class(record) == "bulk", dropped=expired)
+
+
+def test_a_crowded_partition_gives_way(kafka_broker: Broker, scenes: Scenes) -> None:
+    """A flood fills memory with bulk before the law acts. With few offsets that may be unsettled, that bulk would stop
+    its partition, critical records behind it included; it is parked instead, and comes back."""
+    scene = parking_scene(scenes, kafka_broker, partitions=1)
+    (port,) = free_ports(1)
+    one = Deferring(scene, max_uncommitted_records=1024, ops_address=f"127.0.0.1:{port}")
+    scene.produce(400)
+    scene.wait_events(one.sidecar, 400)
+    with pressure(scene, start=400, rate=SERVICE // 2):
+        time.sleep(1)
+        begun = time.time_ns()
+        scene.produce(FLOOD, start=1_000_000)
+        time.sleep(8)
+        ended = time.time_ns()
+        held = one.figure("tidegate_lane_held_seconds_total", 'reason="span"')
+        evicted = one.figure("tidegate_parking_evicted_total")
+    calm(scene)
+    scene.wait_emptied(one.sidecar, 60)
+    one.sidecar.stop()
+    records, _ = scene.read()
+    scene.judge(classes=class_of, parkable=not_critical)
+    late = ages(records, scene.app.requests(), "critical", (begun, ended))
+    print(f"held {held:.2f} s, evicted {evicted:.0f}, critical p99 {quantile(late, 0.99):.3f} s of {len(late)}")
+    assert evicted > 100
+    assert held < 3
+    assert len(late) > FLOOD / 40
+    assert quantile(late, 0.99) < 3
