@@ -13,7 +13,7 @@ from libc.string cimport memcpy
 
 from tidegate.core.atomic cimport tg_load_i32, tg_store_i32
 from tidegate.core.ledger cimport TG_DEFERRED, TG_DISCARDED, TG_SLOT_LIVE, TG_SLOT_ORPHAN
-from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_FATAL, NOTE_LOG, TG_NOTE_TEXT
+from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_LOG, TG_NOTE_TEXT
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_FATAL,
     TG_RK_ERR_INVALID_RECORD,
@@ -78,7 +78,7 @@ cdef class Reports:
                     self.failed_err = self.rk.fatal_error(self.client, words, sizeof(words))
                     self.failed_ns = now_ns
                     tg_store_i32(&self.failed, 1)
-                    self.mailbox.put(NOTE_FATAL, self.rk.event_error(event), 0, words)
+                    self.mailbox.put(NOTE_ERROR, self.failed_err, 0, words)  # fatal for it, not for the process
                 else:
                     self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
             self.rk.event_destroy(event)  # and with it the messages: only now has librdkafka room for others
