@@ -47,5 +47,6 @@ def test_a_producer_that_fails_for_good(
     fault = f"librdkafka's producer fails for good while records are parked, {FAILURES} times"
     expected = "nothing lost; twice at most what it gave back; another takes its place"
     timed = "until records are parked again, at worst"
+    one.replay(10 * RATE)
     finish(scene, matrix, TEST, fault, returned, returned, slowest, one, timed=timed, expected=expected)
     require_critical_on_time(scene, (begun_ns, over_ns))

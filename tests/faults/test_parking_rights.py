@@ -68,6 +68,7 @@ def taken(scene: WatchedScene, server: GuardedKafka, user: str, matrix: Matrix) 
         print(f"{one.figure('tidegate_parking_renewed_total'):.0f} clients anew")
         fault = "the right to write to the parking topic is taken away while records are parked, and given back"
         timed = "until records are parked again"
+        one.replay(10 * RATE)
         finish(scene, matrix, TEST, fault, 0, 0, recovered, one, timed=timed, expected=EXPECTED)
         require_critical_on_time(scene, (begun_ns, over_ns))
         require_said(one, "records could not be parked")
@@ -96,6 +97,7 @@ def missing(scene: WatchedScene, server: GuardedKafka, user: str, matrix: Matrix
         assert one.figure("tidegate_parking_renewed_total") >= 1
         fault = "the right to write to the parking topic is missing at the start, and given while running"
         timed = "until records are parked"
+        one.replay(10 * RATE)
         finish(scene, matrix, TEST, fault, 0, 0, recovered, one, timed=timed, expected=EXPECTED)
         require_critical_on_time(scene, (begun_ns, over_ns))
         require_said(one, FOR_GOOD)

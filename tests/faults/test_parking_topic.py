@@ -64,7 +64,14 @@ def require_critical_flowing(scene: WatchedScene, seconds: float) -> None:
 
 
 def altered(
-    scene: WatchedScene, matrix: Matrix, fault: str, config: Mapping[str, str | None], seconds: float, words: str
+    scene: WatchedScene,
+    matrix: Matrix,
+    fault: str,
+    config: Mapping[str, str | None],
+    seconds: float,
+    words: str,
+    test: str = TEST,
+    pad: int = PAD,
 ) -> Callable[[], None]:
     """A job: the topic's configuration is changed while records are parked, and changed back; ``words`` are in the log
     after it, where there is anything to say."""
@@ -72,7 +79,7 @@ def altered(
     def job() -> None:
         one = parking_sidecar(scene, memory_bytes="32MiB")
         assert scene.parking
-        with stream(scene, rate=RATE, pad=PAD):
+        with stream(scene, rate=RATE, pad=pad):
             wait_defer(one)
             one.wait_parked(RATE)
             begun = time.monotonic()
@@ -81,13 +88,13 @@ def altered(
                 one.sidecar.wait_log(words, seconds + 20)
             time.sleep(max(0.0, begun + seconds - time.monotonic()))
             wait_flowing(scene, one.sidecar, 30)
-            require_critical_flowing(scene, seconds / 2)
+            require_critical_flowing(scene, min(seconds / 2, 5.0))
             alter(scene.servers, scene.parking, dict.fromkeys(config))
             healed, lag = time.monotonic(), scene.parked().lag
             one.force("defer")
             one.wait_parked(lag + RATE // 2, 40)
             recovered = time.monotonic() - healed
-        finish(scene, matrix, TEST, fault, 0, 0, recovered, one, timed="until records are parked again",
+        finish(scene, matrix, test, fault, 0, 0, recovered, one, timed="until records are parked again",
                expected="nothing lost, nothing twice: what cannot be parked is delivered, or waits")  # fmt: skip
 
     return job

@@ -185,6 +185,7 @@ cdef class Producer(Reports):
 
     cdef int _put(self, tg_slot *slot, uint32_t gap, tg_parked *record, const tg_header *headers, const void *key,
                   size_t key_len) noexcept nogil:
+        """`put` where the client is well."""
         cdef tg_entry *entry
         cdef uint8_t *grown
         cdef size_t size, written
@@ -390,9 +391,9 @@ cdef class Producer(Reports):
             while self.serve(clock_ns(), EVENTS) == 0 or (
                     self.rk.outq_len(self.client) and clock_ns() < until_ns):
                 self.rk.flush(self.client, FLUSH_MS)
+        self.client, self.queue, self.topic = NULL, NULL, NULL  # first: others may ask for `stats` meanwhile
         with nogil:
             self._destroy(&one)
-        self.client, self.queue, self.topic = NULL, NULL, NULL
         for i in range(self.pool.size):  # what waits, what was given back, what no report came for
             entry = &self.pool.entries[i]
             if entry.out:
