@@ -54,13 +54,17 @@ def parking_sidecar(scene: WatchedScene, **settings: Any) -> Deferring:
     return Deferring(scene, **SETTINGS | settings)
 
 
-def require_critical_flowing(scene: WatchedScene, seconds: float) -> None:
-    """Critical events of the last seconds have come to the app: a parking topic that is stuck holds nothing up."""
-    since_ms = (time.time() - seconds) * 1000
+def since_critical(scene: WatchedScene) -> float:
+    """Seconds since the newest critical event that has come to the app was produced."""
     came = [name for request in scene.app.requests() if request.klass == "critical" for name in request.ids]
     records = {record.line: record for record in scene.read()[0]}
     times = [records[name].timestamp_ms or 0 for name in came]
-    assert max(times) > since_ms, f"the last critical event that came is {time.time() - max(times) / 1000:.1f} s old"
+    return time.time() - max(times) / 1000
+
+
+def require_critical_flowing(scene: WatchedScene, seconds: float) -> None:
+    """Critical events of the last seconds have come to the app: a parking topic that is stuck holds nothing up."""
+    assert (age := since_critical(scene)) < seconds, f"the last critical event that came is {age:.1f} s old"
 
 
 def altered(
