@@ -81,6 +81,7 @@ typedef struct {
 #define TG_RK_MSG_F_COPY 0x2
 #define TG_RK_PURGE_F_QUEUE 0x1
 #define TG_RK_PURGE_F_INFLIGHT 0x2
+#define TG_RK_PURGE_F_NON_BLOCKING 0x4
 #define TG_RK_MSG_NOT_PERSISTED 0 /* rd_kafka_msg_status_t */
 #define TG_RK_ERR_OK 0
 #define TG_RK_ERR_INVALID_MSG 2
@@ -196,6 +197,7 @@ typedef struct {
     X(rd_kafka_error_t *, consumer_close_queue, (rd_kafka_t * rk, rd_kafka_queue_t * queue))                          \
     X(int, consumer_closed, (rd_kafka_t * rk))                                                                        \
     X(int32_t, fatal_error, (rd_kafka_t * rk, char *errstr, size_t size))                                             \
+    X(int32_t, test_fatal_error, (rd_kafka_t * rk, int32_t err, const char *reason))                                  \
     X(int32_t, error_code, (const rd_kafka_error_t *error))                                                           \
     X(int32_t, commit_queue,                                                                                          \
       (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue, void *cb,            \

@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from tidegate.core.gate import DROP, PARK
 from tidegate.pressure.orders import ParkingState
 from tidegate.pressure.parking import Parking
 from tidegate.pressure.sampling import FLOORS, TypeRates, relative_error_by_key
 from tidegate.pressure.shed import Rest, Shed
+from tidegate.renewal import Log, Renewal
 from tidegate.types import CLASSES, EventClass
 
 if TYPE_CHECKING:
@@ -34,13 +35,6 @@ STUCK_SECONDS = 2.0  # without a word from Kafka on what it was given, and lanes
 FAILING_SECONDS = 10.0  # after Kafka did not take a record nothing is ordered to be parked for so long
 ERROR_SECONDS = 60.0  # over which the error of samples is predicted
 _OF_THE_RECORD = frozenset({"message-too-large", "given-up"})  # reasons that say nothing of the next record
-
-
-class Log(Protocol):
-    """The part of a structlog logger that is used."""
-
-    def warning(self, event: str, **fields: Any) -> Any: ...
-    def info(self, event: str, **fields: Any) -> Any: ...
 
 
 class CoreActuator:
@@ -72,6 +66,7 @@ class CoreActuator:
         self._eviction = eviction
         self._log = log
         self._clock = clock
+        self._renewal = Renewal(producer, log, clock) if producer is not None else None
         self._types = {klass: TypeRates[tuple[int, int]](FLOORS[klass], clock()) for klass in sampled}
         self._ordered: tuple[Shed, ...] = (Shed(),) * len(CLASSES)
         self._rates: dict[EventClass, float | None] = {}
@@ -90,11 +85,11 @@ class CoreActuator:
 
     def parking(self, lanes: Sequence[LaneState]) -> Parking:
         """The parking topic as it is now; `lanes` are of this look."""
-        if self._producer is None:
+        if self._producer is None or self._renewal is None:
             return Parking()
         waiting = sum(max(0, (lane.end or 0) - lane.position) for lane in lanes if lane.parking)
         stuck = self._look_stuck(self._producer)
-        available = self._ready() and self._producer.usable and not stuck
+        available = self._ready() and self._renewal.proved and not stuck
         available = available and self._clock() - self._failed_at > FAILING_SECONDS
         if available and self._failing:
             self._failing = False
@@ -106,8 +101,9 @@ class CoreActuator:
         """Whether Kafka has said nothing for some time on what it was given: a partition without a leader or with too
         few replicas, a topic that was deleted. A record is given up only after a minute, and until then a lane that
         waited for room would keep critical records waiting as well."""
-        now, ended = self._clock(), producer.ended
-        if ended != self._ended or producer.fill == 0.0:
+        now, ended, stats = self._clock(), producer.ended, producer.stats()
+        # What was given back and has no room in its ring yet fills the producer, too, but is not Kafka's to answer.
+        if ended != self._ended or not stats["queued"] + stats["waiting"]:
             self._ended, self._ended_at = ended, now
         stuck = now - self._ended_at > STUCK_SECONDS
         if stuck and not self._stuck:
@@ -172,10 +168,11 @@ class CoreActuator:
 
     def settle(self) -> None:
         """Settles what was parked, and says what was not. When the producer's descriptor is readable, and each tick."""
-        if self._producer is not None and not self._closing:
+        if self._producer is not None and self._renewal is not None and not self._closing:
             self._say(self._producer.drain())
             if self._eviction is not None and self._eviction.under_way:
                 self._eviction.go_on()
+            self._renewal.look()
 
     def _say(self, failures: Sequence[ParkingFailure]) -> None:
         """A line for each reason for which records were not parked."""
@@ -197,8 +194,9 @@ class CoreActuator:
     async def close(self, seconds: float) -> None:
         """Waits so long for what is on its way to the parking topic; the rest is Kafka's to bring again. When the
         reader stands and nothing else is delivered, for the ledger has one writer only."""
-        if self._producer is not None and not self._closing:
+        if self._producer is not None and self._renewal is not None and not self._closing:
             self._closing = True
+            await self._renewal.ended()
             self._say(await asyncio.to_thread(self._producer.close, seconds))
 
     def state(self) -> ParkingState:
@@ -210,6 +208,7 @@ class CoreActuator:
             returned=stats.get("returned", 0),
             repeated=stats.get("repeated", 0),
             evicted=self._producer.evicted if self._producer is not None else 0,
+            renewed=stats.get("renewed", 0),
             bytes=stats.get("bytes", 0),
             fill=self._producer.fill if self._producer is not None else 0.0,
             replay_rate=self._replay,

@@ -28,7 +28,7 @@ from tidegate.errors import ConfigError, KafkaClientError
 LIVE, CLOSING, DEAD = 1, 2, 3  # ledger.pxd
 BULK = 3
 PRODUCE = 0  # Kafka's ApiKey
-NOT_AUTHORISED, TOO_LARGE, INVALID_RECORD, REQUEST_TIMED_OUT, OUT_OF_ORDER = 29, 10, 87, 7, 45
+NOT_AUTHORISED, TOO_LARGE, INVALID_RECORD, REQUEST_TIMED_OUT, OUT_OF_ORDER, FEW_REPLICAS = 29, 10, 87, 7, 45, 19
 PLAIN = Parked("", 0, 0, 1_700_000_000_000, 1, BULK, None, None, (), b"{}")
 
 
@@ -378,6 +378,22 @@ def test_a_refusal_is_named_and_tried_again_where_that_can_help(
     assert offsets(embedded.bootstrap_servers) == Counter(range(1 + again))
 
 
+def test_a_topic_with_too_few_replicas_in_sync_is_waited_for(embedded: EmbeddedBroker) -> None:
+    """librdkafka tries again by itself: no attempt of ours is used up, and nothing is stored twice."""
+    with parking(embedded.bootstrap_servers, attempts=1, properties={"linger.ms": "1"}) as one:
+        one.park(0)
+        one.drain_until(one.idle)
+        embedded.push_errors(PRODUCE, *[FEW_REPLICAS] * 4)
+        begun = time.monotonic()
+        for offset in range(1, 20):
+            assert one.park(offset) == "parked"
+        one.drain_until(one.idle)
+        assert time.monotonic() - begun > 0.2, "none was refused"
+        assert not one.failures
+        assert one.row() == {"polled": 20, "deferred": 20}
+    assert offsets(embedded.bootstrap_servers) == Counter(range(20))
+
+
 def test_what_timed_out_is_produced_again_when_the_broker_is_back(embedded: EmbeddedBroker) -> None:
     """With the key that it had, and not twice: none was ever sent."""
     properties = {"message.timeout.ms": "500", "linger.ms": "1"}
@@ -427,7 +443,7 @@ def test_a_producer_that_failed_for_good_gives_everything_back(embedded: Embedde
         one.park(2)
         one.drain_until(lambda: one.producer.stats()["returned"] == 2)
         assert not one.producer.usable
-        assert "fatal" in {kind for kind, *_ in one.producer.mailbox.drain()}
+        assert ("error", OUT_OF_ORDER) in {(kind, code) for kind, code, *_ in one.producer.mailbox.drain()}
         assert one.park(3) == "failed"
         for offset in (1, 2):
             back = one.producer.test_back()

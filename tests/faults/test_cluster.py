@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from faults.detour import scene_for
 from faults.flapping import flapping
 from faults.flow import longest_pause, require_conserved, stream, wait_flowing
 from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from faults.story import Mark, Story
+from faults.test_parking_topic import altered
 from harness.checker import Report
 from harness.cluster import BROKER_SESSION_SECONDS, KafkaCluster
 from harness.commits import place_of
@@ -31,6 +33,7 @@ OFFSETS_PARTITIONS = 4
 END_SECONDS = 12
 SESSION_MS = 6000  # of the classic members; the new protocol's is the broker's, 4 s
 BATCH, CONCURRENCY = 40, 4
+FEW_SECONDS = 75.0  # a record is given up after 60
 TEST = "test_cluster.py::test_brokers_that_fail"
 EXPECTED = "nothing lost; twice {}; events flow again within 30 s"
 NOTHING, EXPOSED = "nothing", "at most what no commit covered"
@@ -201,6 +204,33 @@ def record(group: Group, matrix: Matrix) -> None:
         matrix.add(TEST, name, expected, whole, exposed=exposed, seconds=worst, timed="longest pause of a partition")
         allowed += exposed
     story.judge(allowed)
+
+
+@pytest.mark.skipif(ROUNDS == 1, reason="two minutes of its own: make faults")
+def test_a_parking_topic_with_too_few_replicas(cluster: KafkaCluster, scenes: Scenes, matrix: Matrix) -> None:
+    """With one broker gone it has two of three replicas in sync, and for a time three are wanted.
+
+    What the leader wrote just before that it answers only when the request's time is up, half a minute, whatever is
+    wanted by then; and it answers nothing else on that connection.
+    """
+    scene = scene_for(scenes, real_broker(cluster.bootstrap_servers, replicas=3), "parking-replicas")
+    scene.broker.create(scene.parking or "", scene.partitions, {})
+    victim = min(cluster.nodes)
+    cluster.nodes[victim].kill()
+    try:
+        cluster.wait_led(victim)
+        altered(
+            scene,
+            matrix,
+            f"the parking topic wants more replicas in sync than there are, for {FEW_SECONDS:g} s",
+            {"min.insync.replicas": "3"},
+            FEW_SECONDS,
+            "records could not be parked",
+            "test_cluster.py::test_a_parking_topic_with_too_few_replicas",
+            pad=0,  # the rings have room for what is not parked in all that time
+        )()
+    finally:
+        cluster.restart(victim)
 
 
 def test_a_member_that_comes_and_goes(

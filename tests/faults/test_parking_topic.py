@@ -54,17 +54,28 @@ def parking_sidecar(scene: WatchedScene, **settings: Any) -> Deferring:
     return Deferring(scene, **SETTINGS | settings)
 
 
-def require_critical_flowing(scene: WatchedScene, seconds: float) -> None:
-    """Critical events of the last seconds have come to the app: a parking topic that is stuck holds nothing up."""
-    since_ms = (time.time() - seconds) * 1000
+def since_critical(scene: WatchedScene) -> float:
+    """Seconds since the newest critical event that has come to the app was produced."""
     came = [name for request in scene.app.requests() if request.klass == "critical" for name in request.ids]
     records = {record.line: record for record in scene.read()[0]}
     times = [records[name].timestamp_ms or 0 for name in came]
-    assert max(times) > since_ms, f"the last critical event that came is {time.time() - max(times) / 1000:.1f} s old"
+    return time.time() - max(times) / 1000
+
+
+def require_critical_flowing(scene: WatchedScene, seconds: float) -> None:
+    """Critical events of the last seconds have come to the app: a parking topic that is stuck holds nothing up."""
+    assert (age := since_critical(scene)) < seconds, f"the last critical event that came is {age:.1f} s old"
 
 
 def altered(
-    scene: WatchedScene, matrix: Matrix, fault: str, config: Mapping[str, str | None], seconds: float, words: str
+    scene: WatchedScene,
+    matrix: Matrix,
+    fault: str,
+    config: Mapping[str, str | None],
+    seconds: float,
+    words: str,
+    test: str = TEST,
+    pad: int = PAD,
 ) -> Callable[[], None]:
     """A job: the topic's configuration is changed while records are parked, and changed back; ``words`` are in the log
     after it, where there is anything to say."""
@@ -72,7 +83,7 @@ def altered(
     def job() -> None:
         one = parking_sidecar(scene, memory_bytes="32MiB")
         assert scene.parking
-        with stream(scene, rate=RATE, pad=PAD):
+        with stream(scene, rate=RATE, pad=pad):
             wait_defer(one)
             one.wait_parked(RATE)
             begun = time.monotonic()
@@ -81,13 +92,13 @@ def altered(
                 one.sidecar.wait_log(words, seconds + 20)
             time.sleep(max(0.0, begun + seconds - time.monotonic()))
             wait_flowing(scene, one.sidecar, 30)
-            require_critical_flowing(scene, seconds / 2)
+            require_critical_flowing(scene, min(seconds / 2, 5.0))
             alter(scene.servers, scene.parking, dict.fromkeys(config))
             healed, lag = time.monotonic(), scene.parked().lag
             one.force("defer")
             one.wait_parked(lag + RATE // 2, 40)
             recovered = time.monotonic() - healed
-        finish(scene, matrix, TEST, fault, 0, 0, recovered, one, timed="until records are parked again",
+        finish(scene, matrix, test, fault, 0, 0, recovered, one, timed="until records are parked again",
                expected="nothing lost, nothing twice: what cannot be parked is delivered, or waits")  # fmt: skip
 
     return job

@@ -57,8 +57,15 @@ class Deferring:
     def force(self, rung: str, timeout: float = 20) -> None:
         """The same at once, without a process in between; asked again while there is nothing yet that could act on it.
         Raises AssertionError."""
+        self._tell(f"rung={rung}", timeout)
+
+    def replay(self, records_per_second: int, timeout: float = 20) -> None:
+        """So many come back from now on, without waiting until it is calm. Raises AssertionError."""
+        self._tell(f"replay={records_per_second}", timeout)
+
+    def _tell(self, order: str, timeout: float) -> None:
         headers = {"X-Tidegate-Admin": "test", "Content-Type": "application/json"}
-        url = f"http://{self.admin}/pressure?rung={rung}"
+        url = f"http://{self.admin}/pressure?{order}"
 
         def done() -> bool:
             try:
@@ -67,7 +74,7 @@ class Deferring:
             except OSError:  # an HTTPError as well
                 return False
 
-        self.sidecar.wait_until(done, timeout, f"the rung is set to {rung}")
+        self.sidecar.wait_until(done, timeout, f"it takes the order {order}")
 
     def figure(self, name: str, label: str = "") -> float:
         """The sum of a metric's series that have a label such as ``disposition="sampled"``; 0 while nobody answers."""

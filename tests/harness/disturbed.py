@@ -1,7 +1,8 @@
 """tidegate with a disturbance in its own process: ``python -m harness.disturbed run`` in place of ``-m tidegate``.
 
 On SIGUSR1 the main thread sleeps for ``STALL_SECONDS`` and keeps the GIL, which is harder than any callback of
-Python's. ``LOG_LINES`` is how many lines a second are logged beside tidegate's own, through its logger.
+Python's. On SIGUSR2 librdkafka's client that parks fails for good, as one does whose sequence Kafka no longer takes.
+``LOG_LINES`` is how many lines a second are logged beside tidegate's own, through its logger.
 """
 
 from __future__ import annotations
@@ -12,10 +13,14 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 import structlog
 
 from tidegate.__main__ import main
+from tidegate.core import producer, reader
+
+OUT_OF_ORDER = 45
 
 
 def stall(*_: object) -> None:
@@ -23,6 +28,14 @@ def stall(*_: object) -> None:
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
         ctypes.PyDLL(None).usleep(int(min(left, 0.5) * 1e6))
+
+
+class Failing(producer.Producer):
+    """The sidecar's only one, which is told to fail."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        signal.signal(signal.SIGUSR2, lambda *_: self.test_fail(OUT_OF_ORDER))
 
 
 def chatter(lines_per_second: int) -> None:
@@ -36,6 +49,8 @@ def chatter(lines_per_second: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGUSR1, stall)
+    assert reader  # which has to meet the real class first
+    producer.Producer = Failing  # type: ignore[misc] - before anyone takes it from there
     if "LOG_LINES" in os.environ:
         threading.Thread(target=chatter, args=(int(os.environ["LOG_LINES"]),), daemon=True).start()
     sys.exit(main())

@@ -25,7 +25,7 @@ PRESSURE = Pressure(
     Rung.HOLD, None, Rung.PAUSE, (1.0, 1.0, 0.5, 0.25), {Rung.HOLD: 2},
     View(8.0, 9.0, 7.0, 0.75, (0, 0, 0, 0), (0.0,) * 4, {0: ORDERS}, 0.5, (1.0, 2.0, 2.0, 2.0)),
     Parking(True, 0.25, 70.0),
-    ParkingState("parked", {"timed-out": 5}, 3, 2, 900, 0.25, 40.0, {EventClass.BULK: 0.02}),
+    ParkingState("parked", {"timed-out": 5}, 3, 2, 900, 0.25, 40.0, {EventClass.BULK: 0.02}, 4),
     2.0,
 )  # fmt: skip
 

@@ -80,7 +80,7 @@ _HINTS = {
     "refused-by-topic": "Set cleanup.policy=delete for the topic {topic}: a compacted one refuses records without key.",
     "timed-out": "Look for a partition of {topic} without a leader or with too few replicas in sync.",
     "given-up": "Nothing is to be done: Kafka brings the records again to whoever reads their partition next.",
-    "producer-failed": "Start tidegate anew; if it comes again, look for the cause in the brokers' logs.",
+    "producer-failed": "Another producer takes its place; where that goes on, look for the cause in the brokers' logs.",
     "other": "Look for the reason in the brokers' logs; what cannot be parked is delivered.",
 }
 

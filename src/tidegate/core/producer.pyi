@@ -45,7 +45,20 @@ class Producer:
         """What librdkafka logs and complains about; errors of records come from `drain`."""
     @property
     def usable(self) -> bool:
-        """False: librdkafka's producer has failed for good; a new one is needed."""
+        """False: librdkafka's client has failed for good; see ``renew``."""
+    def retire(self) -> bool:
+        """Whether the client has failed for good and holds nothing any more; from then on ``drain`` does nothing until
+        ``renew``, which has to follow."""
+    @property
+    def failure(self) -> tuple[str, str, str]:
+        """Code, reason and hint of the last client that failed for good, as in ParkingFailure."""
+    def renew(self) -> None:
+        """Puts another client into the place of one that was retired. In any thread, while nobody calls ``close``; it
+        blocks, without the GIL.
+
+        Raises:
+            KafkaClientError: there can be no other client now; another turn of both may succeed.
+        """
     @property
     def fill(self) -> float:
         """How full it is, in records or in bytes, 0 to 1."""
@@ -62,8 +75,8 @@ class Producer:
     def drain(self) -> list[ParkingFailure]:
         """Settles what Kafka acknowledged, tries again what it did not; failures since the last call, by reason."""
     def stats(self) -> dict[str, int]:
-        """Counts since the start (acknowledged, runs, repeated, uncertain, returned, discarded), and what is there now
-        (waiting, bytes, queued)."""
+        """Counts since the start (acknowledged, runs, repeated, uncertain, returned, discarded, renewed), and what is
+        there now (waiting, bytes, queued)."""
     def close(self, timeout: float) -> list[ParkingFailure]:
         """Waits up to ``timeout`` seconds for what is with Kafka, and discards the rest. When nothing is parked any
         more; it blocks, without the GIL."""
@@ -73,4 +86,5 @@ class Producer:
     def test_park_many(self, number: int, keys: list[bytes], payloads: list[bytes], count: int) -> tuple[int, int]: ...
     def test_back(self) -> tuple[int, int, Parked, bytes | None] | None: ...
     def test_room(self, bytes: int) -> tuple[bool, int]: ...  # noqa: A002
+    def test_fail(self, err: int) -> None: ...
     def test_want(self, fd: int) -> None: ...

@@ -4,6 +4,9 @@ The value is an envelope (csrc/tg_parked.h), the key the record's own. librdkafk
 memory for a message and its bytes, which is cheaper than a block of ours that it frees (`make bench-e2e`, park). What a
 message was rides along as its opaque, an entry of the pool; delivery reports come to the main queue and wake the event
 loop through a descriptor.
+
+librdkafka's client can fail for good, as an idempotent one does that is no longer sure of its sequence. It then takes
+nothing more, and reports what it holds; once that has been settled or given back, another takes its place (`renew`).
 """
 
 import os
@@ -27,6 +30,7 @@ from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.parked cimport to_python
 from tidegate.core.pool cimport Pool
 from tidegate.core.rdkafka cimport (
+    TG_RK_ERR_FATAL,
     TG_RK_ERR_MSG_SIZE_TOO_LARGE,
     TG_RK_ERR_PURGE_QUEUE,
     TG_RK_ERR_QUEUE_FULL,
@@ -126,31 +130,41 @@ cdef class Producer(Reports):
                                               + 2 * largest_kbytes + 1),
         } | made
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.client = new_client(TG_RK_PRODUCER, made, TG_RK_EVENT_DR | TG_RK_EVENT_ERROR | TG_RK_EVENT_LOG)
-        self.queue = self.rk.queue_get_main(self.client)
-        self.rk.set_log_queue(self.client, self.queue)
-        self.rk.queue_io_event_enable(self.queue, self._fd, b"\1\0\0\0\0\0\0\0", 8)
-        self.topic = self.rk.topic_new(self.client, topic.encode(), NULL)
-        if self.topic is NULL:
-            raise KafkaClientError(self.rk.err2str(self.rk.last_error()).decode())
+        self._properties = made
+        cdef tg_connection one = self._connect()
+        self.client, self.queue, self.topic = one.client, one.queue, one.topic
 
     def __dealloc__(self):
-        self._destroy()
+        cdef tg_connection one = tg_connection(self.client, self.queue, self.topic)
+        with nogil:
+            self._destroy(&one)
         if self._fd >= 0:
             close(self._fd)
         free(self._scratch)
         free(self._own_scratch)
 
-    cdef void _destroy(self) noexcept:
-        if self.client is NULL:
+    cdef tg_connection _connect(self) except *:
+        """Another client for the topic. The caller owns it."""
+        cdef tg_connection one
+        one.client = new_client(TG_RK_PRODUCER, self._properties,
+                                TG_RK_EVENT_DR | TG_RK_EVENT_ERROR | TG_RK_EVENT_LOG)
+        one.queue = self.rk.queue_get_main(one.client)
+        self.rk.set_log_queue(one.client, one.queue)
+        self.rk.queue_io_event_enable(one.queue, self._fd, b"\1\0\0\0\0\0\0\0", 8)
+        one.topic = self.rk.topic_new(one.client, self.name.encode(), NULL)
+        if one.topic is NULL:
+            words = self.rk.err2str(self.rk.last_error()).decode()
+            self._destroy(&one)
+            raise KafkaClientError(words)
+        return one
+
+    cdef void _destroy(self, tg_connection *one) noexcept nogil:
+        if one.client is NULL:
             return
-        with nogil:
-            if self.topic is not NULL:
-                self.rk.topic_destroy(self.topic)
-            if self.queue is not NULL:
-                self.rk.queue_destroy(self.queue)
-            self.rk.destroy(self.client)
-        self.client, self.topic, self.queue = NULL, NULL, NULL
+        if one.topic is not NULL:
+            self.rk.topic_destroy(one.topic)
+        self.rk.queue_destroy(one.queue)
+        self.rk.destroy(one.client)
 
     # --- reader -----------------------------------------------------------------------------------
 
@@ -174,6 +188,19 @@ cdef class Producer(Reports):
     cdef int put(self, tg_slot *slot, uint32_t gap, tg_parked *record, const tg_header *headers, const void *key,
                  size_t key_len) noexcept nogil:
         """`park` with the envelope's content made ready, but for topic and partition."""
+        cdef int answer = FAILED
+        tg_store_i32(&self._inside, 1)
+        tg_fence()  # `retire` sees that the reader is here, or the reader that the client has failed
+        if tg_load_i32(&self.failed):
+            self.refused = TG_RK_ERR_FATAL
+        else:
+            answer = self._put(slot, gap, record, headers, key, key_len)
+        tg_store_i32(&self._inside, 0)
+        return answer
+
+    cdef int _put(self, tg_slot *slot, uint32_t gap, tg_parked *record, const tg_header *headers, const void *key,
+                  size_t key_len) noexcept nogil:
+        """`put` where the client is well."""
         cdef tg_entry *entry
         cdef uint8_t *grown
         cdef size_t size, written
@@ -251,6 +278,9 @@ cdef class Producer(Reports):
             return []
         with nogil:
             read(self._fd, &number, sizeof(number))
+        if self._renewing:
+            return []
+        with nogil:
             again = not self.serve(now_ns, EVENTS)
             if self.pool.publish() or (was_stalled and not self.stalled):
                 self._wake()
@@ -339,11 +369,12 @@ cdef class Producer(Reports):
 
     def stats(self) -> dict:
         """Counts since the start: records acknowledged, and the runs in which they were settled; repeated, uncertain,
-        returned, discarded; and now: waiting to be produced again, bytes with the producer, messages in librdkafka."""
+        returned, discarded; clients put into the place of one that had failed; and now: waiting to be produced again,
+        bytes with the producer, messages in librdkafka."""
         return {
             "acknowledged": self.acknowledged, "runs": self.runs, "repeated": self.repeated,
             "uncertain": self.uncertain, "returned": self.returned, "discarded": self.discarded,
-            "waiting": self.waiting_len, "bytes": self.pool._in_bytes - self.pool._out_bytes,
+            "renewed": self.renewed, "waiting": self.waiting_len, "bytes": self.pool._in_bytes - self.pool._out_bytes,
             "queued": self.rk.outq_len(self.client) if self.client is not NULL else 0,
         }
 
@@ -364,8 +395,46 @@ cdef class Producer(Reports):
 
     @property
     def usable(self) -> bool:
-        """False: librdkafka's producer has failed for good (idempotence lost); a new one is needed."""
+        """False: librdkafka's client has failed for good (idempotence lost); see `renew`."""
         return not self.failed
+
+    @property
+    def failure(self) -> tuple:
+        """``(code, reason, hint)`` of the last client that failed for good, as in `ParkingFailure`."""
+        code, hint = explain(self.failed_err, self.name)
+        return code, self.rk.err2str(self.failed_err).decode(), hint
+
+    def retire(self) -> bool:
+        """Whether the client has failed for good and holds nothing any more. If so, `drain` does nothing until `renew`,
+        which has to follow."""
+        if self.client is NULL or not self.failed or self._renewing:
+            return False
+        tg_fence()  # `failed` was stored before the look at the reader: if it is out now, it gives the client nothing
+        self._renewing = not tg_load_i32(&self._inside) and self.rk.outq_len(self.client) == 0
+        return self._renewing
+
+    def renew(self) -> None:
+        """Puts another client into the place of one that was retired; it produces what waits to be produced again. In
+        any thread, while nobody calls `close`. It blocks for as long as librdkafka needs to end the old one, without
+        the GIL.
+
+        Raises:
+            KafkaClientError: there can be no other client now. The old one stays; another turn of both may succeed.
+        """
+        cdef tg_connection old = tg_connection(self.client, self.queue, self.topic)
+        cdef tg_connection fresh
+        if not self._renewing:
+            return
+        try:
+            fresh = self._connect()
+            # The reader looks at none of them while `failed` is set, and at these when it is not.
+            self.client, self.queue, self.topic = fresh.client, fresh.queue, fresh.topic
+            self.renewed += 1
+            tg_store_i32(&self.failed, 0)
+        finally:
+            self._renewing = False
+        with nogil:
+            self._destroy(&old)
 
     def close(self, double timeout) -> list:
         """Waits up to `timeout` seconds for what is with Kafka, without linger; then gives up the rest, which is
@@ -373,6 +442,7 @@ cdef class Producer(Reports):
         A second call does nothing. Returns failures as `drain` does, what was given up among them."""
         cdef int64_t until_ns = clock_ns() + <int64_t>(max(timeout, 0.0) * 1e9)
         cdef tg_entry *entry
+        cdef tg_connection one = tg_connection(self.client, self.queue, self.topic)
         cdef uint32_t i
         if self.client is NULL:
             return []
@@ -387,7 +457,9 @@ cdef class Producer(Reports):
             while self.serve(clock_ns(), EVENTS) == 0 or (
                     self.rk.outq_len(self.client) and clock_ns() < until_ns):
                 self.rk.flush(self.client, FLUSH_MS)
-        self._destroy()
+        self.client, self.queue, self.topic = NULL, NULL, NULL  # first: others may ask for `stats` meanwhile
+        with nogil:
+            self._destroy(&one)
         for i in range(self.pool.size):  # what waits, what was given back, what no report came for
             entry = &self.pool.entries[i]
             if entry.out:
@@ -487,6 +559,11 @@ cdef class Producer(Reports):
     def test_room(self, size_t bytes) -> tuple:
         """`has_room`, and what FAILED last: ``(room, librdkafka's error)``."""
         return self.has_room(bytes), self.refused
+
+    def test_fail(self, int32_t err) -> None:
+        """librdkafka's client fails for good, for this reason."""
+        with nogil:
+            self.rk.test_fatal_error(self.client, err, b"a test")
 
     def test_want(self, int fd) -> None:
         """As a reader that holds a lane: `fd` is written to when there is room."""

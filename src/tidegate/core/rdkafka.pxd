@@ -73,7 +73,7 @@ cdef extern from "tg_rdkafka.h" nogil:
     int TG_RK_EVENT_FETCH, TG_RK_EVENT_LOG, TG_RK_EVENT_ERROR, TG_RK_EVENT_REBALANCE, TG_RK_EVENT_OFFSET_COMMIT
     int TG_RK_EVENT_DESCRIBETOPICS_RESULT, TG_RK_EVENT_LISTOFFSETS_RESULT
     int TG_RK_EVENT_DR, TG_RK_MSG_F_COPY, TG_RK_PARTITION_UA
-    int TG_RK_PURGE_F_QUEUE, TG_RK_PURGE_F_INFLIGHT, TG_RK_MSG_NOT_PERSISTED
+    int TG_RK_PURGE_F_QUEUE, TG_RK_PURGE_F_INFLIGHT, TG_RK_PURGE_F_NON_BLOCKING, TG_RK_MSG_NOT_PERSISTED
     int32_t TG_RK_ERR_QUEUE_FULL, TG_RK_ERR_PURGE_INFLIGHT, TG_RK_ERR_PURGE_QUEUE, TG_RK_ERR_UNKNOWN_TOPIC
     int32_t TG_RK_ERR_UNKNOWN_PARTITION, TG_RK_ERR_MSG_TIMED_OUT, TG_RK_ERR_MSG_SIZE_TOO_LARGE, TG_RK_ERR_FATAL
     int32_t TG_RK_ERR_RECORD_LIST_TOO_LARGE, TG_RK_ERR_TOPIC_AUTHORIZATION_FAILED, TG_RK_ERR_INVALID_RECORD
@@ -142,6 +142,7 @@ cdef extern from "tg_rdkafka.h" nogil:
         rd_kafka_error_t *(*consumer_close_queue)(rd_kafka_t *, rd_kafka_queue_t *) noexcept nogil
         int (*consumer_closed)(rd_kafka_t *) noexcept nogil
         int32_t (*fatal_error)(rd_kafka_t *, char *, size_t) noexcept nogil
+        int32_t (*test_fatal_error)(rd_kafka_t *, int32_t, const char *) noexcept nogil
         int32_t (*commit_queue)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *, rd_kafka_queue_t *, void *,
                                 void *) noexcept nogil
         int32_t (*error_code)(const rd_kafka_error_t *) noexcept nogil

@@ -37,7 +37,8 @@ cdef rd_kafka_t *new_client(int kind, dict properties, int events) except NULL:
             _api.conf_destroy(conf)
             raise ConfigError(f"Kafka property {name}: {words.decode('utf-8', 'replace')}")
     _api.conf_set_events(conf, events)
-    client = _api.new_(kind, conf, words, sizeof(words))
+    with nogil:  # with TLS it reads files
+        client = _api.new_(kind, conf, words, sizeof(words))
     if client is NULL:
         _api.conf_destroy(conf)
         raise KafkaClientError(words.decode("utf-8", "replace"))

@@ -38,7 +38,9 @@ cdef class Reports:
     cdef int64_t retry_ns
     cdef bint ending                     # what fails from now on is discarded
     cdef int32_t stalled                 # records wait to be produced again: the reader is to give no more
-    cdef int32_t failed                  # the client is beyond repair
+    cdef int32_t failed                  # the client is beyond repair: the reader is to give it nothing
+    cdef int32_t failed_err              # librdkafka's error for which
+    cdef int64_t failed_ns               # since when, or since what it held was purged last
     cdef uint32_t *waiting               # owns: numbers of the entries that wait, a queue as large as the pool
     cdef uint32_t waiting_at
     cdef uint32_t waiting_len
@@ -53,6 +55,7 @@ cdef class Reports:
 
     cdef bint serve(self, int64_t now_ns, int most) noexcept nogil
     cdef void discard(self, tg_entry *entry, int32_t err) noexcept nogil
+    cdef void _hurry(self, int64_t now_ns) noexcept nogil
     cdef void _acknowledge(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
     cdef void _keep(self, tg_entry *entry, const rd_kafka_message_t *message) noexcept nogil
     cdef void _fail(self, tg_entry *entry, int32_t err, int64_t now_ns) noexcept nogil

@@ -13,11 +13,13 @@ from libc.string cimport memcpy
 
 from tidegate.core.atomic cimport tg_load_i32, tg_store_i32
 from tidegate.core.ledger cimport TG_DEFERRED, TG_DISCARDED, TG_SLOT_LIVE, TG_SLOT_ORPHAN
-from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_FATAL, NOTE_LOG, TG_NOTE_TEXT
+from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_LOG, TG_NOTE_TEXT
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_FATAL,
     TG_RK_ERR_INVALID_RECORD,
     TG_RK_ERR_MSG_SIZE_TOO_LARGE,
+    TG_RK_ERR_PURGE_INFLIGHT,
+    TG_RK_ERR_PURGE_QUEUE,
     TG_RK_ERR_QUEUE_FULL,
     TG_RK_ERR_RECORD_LIST_TOO_LARGE,
     TG_RK_EVENT_DR,
@@ -26,6 +28,9 @@ from tidegate.core.rdkafka cimport (
     TG_RK_MSG_F_COPY,
     TG_RK_MSG_NOT_PERSISTED,
     TG_RK_PARTITION_UA,
+    TG_RK_PURGE_F_INFLIGHT,
+    TG_RK_PURGE_F_NON_BLOCKING,
+    TG_RK_PURGE_F_QUEUE,
     rd_kafka_message_t,
 )
 
@@ -37,6 +42,7 @@ cdef extern from *:
 
 cdef enum:
     MAX_WAIT_NS = 30000000000    # between two attempts
+    ANSWER_NS = 2000000000       # for what Kafka still says of what a failed client has sent
     AHEAD = 32                   # reports looked at together: their entries left the cache when they were parked
 
 
@@ -69,16 +75,26 @@ cdef class Reports:
                     self.mailbox.put(NOTE_LOG, level, 0, words)
             elif kind == TG_RK_EVENT_ERROR:
                 if self.rk.event_error_is_fatal(event):
+                    self.failed_err = self.rk.fatal_error(self.client, words, sizeof(words))
+                    self.failed_ns = now_ns
                     tg_store_i32(&self.failed, 1)
-                    self.rk.fatal_error(self.client, words, sizeof(words))
-                    self.mailbox.put(NOTE_FATAL, self.rk.event_error(event), 0, words)
+                    self.mailbox.put(NOTE_ERROR, self.failed_err, 0, words)  # fatal for it, not for the process
                 else:
                     self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
             self.rk.event_destroy(event)  # and with it the messages: only now has librdkafka room for others
         if self.waiting_len and not self.ending:
             self._retry(now_ns)
+        if self.failed and not self.ending:
+            self._hurry(now_ns)
         tg_store_i32(&self.stalled, self.waiting_len > 0)
         return all_of_them
+
+    cdef void _hurry(self, int64_t now_ns) noexcept nogil:
+        """What a failed client sent may be answered for a moment; then it is asked to report all that it holds. Until
+        it holds nothing it is kept, so that each record ends by its report."""
+        if now_ns - self.failed_ns > ANSWER_NS and self.rk.outq_len(self.client):
+            self.rk.purge(self.client, TG_RK_PURGE_F_QUEUE | TG_RK_PURGE_F_INFLIGHT | TG_RK_PURGE_F_NON_BLOCKING)
+            self.failed_ns = now_ns
 
     cdef void _acknowledge(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
         """Settles the records of one event, neighbours together."""
@@ -139,6 +155,8 @@ cdef class Reports:
         """One try has failed; the record's bytes are in `entry.copy`, unless there was no memory for them."""
         cdef int32_t state = tg_load_i32(&self.ledger.slots[entry.slot].state)
         cdef tg_trouble *trouble
+        if self.failed and not self.ending and (err == TG_RK_ERR_PURGE_QUEUE or err == TG_RK_ERR_PURGE_INFLIGHT):
+            err = TG_RK_ERR_FATAL  # that is why it was purged
         entry.err = err
         entry.attempts += 1
         if self.ending or entry.copy is NULL or (state != TG_SLOT_LIVE and state != TG_SLOT_ORPHAN):

@@ -433,6 +433,13 @@ TABLE: tuple[Family | Histogram, ...] = (
         lambda now: _one(now.pressure.state.evicted),
     ),
     Family(
+        "tidegate_parking_renewed_total",
+        "counter",
+        (),
+        "Clients of the parking topic that failed for good, another having taken their place.",
+        lambda now: _one(now.pressure.state.renewed),
+    ),
+    Family(
         "tidegate_parked_records",
         "gauge",
         (),

@@ -98,6 +98,7 @@ class ParkingState:
         failures: records that Kafka did not take, by reason; each try counts.
         returned: of these, those that were delivered instead.
         repeated: tries beyond the first.
+        renewed: clients put into the place of one that had failed for good.
         bytes: with the producer.
         fill: how full it is, 0 to 1.
         replay_rate: records/s that may come back now.
@@ -114,6 +115,7 @@ class ParkingState:
     replay_rate: float = 0.0
     errors: Mapping[EventClass, float] = field(default_factory=dict, hash=False)
     evicted: int = 0
+    renewed: int = 0
 
 
 class Actuator(Protocol):
