@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-
 from member import Member, numbers, produce, properties
 from test_producer import parking
+
 from tidegate.actuator import STUCK_SECONDS
 from tidegate.broker.embedded import EmbeddedBroker
 
@@ -46,39 +46,45 @@ def settings_of(protocol: str, servers: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_a_member_finds_its_brokers_again(protocol: str) -> None:
-    with EmbeddedBroker({"orders": 3}) as broker:
-        with Member([(settings_of(protocol, broker.bootstrap_servers), ["orders"])]) as member:
-            produce(broker.bootstrap_servers, "orders", numbers(30))
-            member.deliver_count(30)
-            told_of_nobody(broker)
-            back(broker, "orders", 3)
-            broker.set_coordinator("g", 2)
-            produce(broker.bootstrap_servers, "orders", numbers(30, 30))
-            member.deliver_until(lambda: len(set(member.delivered)) >= 60, FOUND_SECONDS)
+    with (
+        EmbeddedBroker({"orders": 3}) as broker,
+        Member([(settings_of(protocol, broker.bootstrap_servers), ["orders"])]) as member,
+    ):
+        produce(broker.bootstrap_servers, "orders", numbers(30))
+        member.deliver_count(30)
+        told_of_nobody(broker)
+        back(broker, "orders", 3)
+        broker.set_coordinator("g", 2)
+        produce(broker.bootstrap_servers, "orders", numbers(30, 30))
+        member.deliver_until(lambda: len(set(member.delivered)) >= 60, FOUND_SECONDS)
 
 
 def test_a_member_that_hears_brokers_does_not_look_for_them() -> None:
-    with EmbeddedBroker({"orders": 3}) as broker:
-        with Member([(settings_of("classic", broker.bootstrap_servers) | {"log_level": "6"}, ["orders"])]) as member:
-            member.wait_assigned(3)
-            time.sleep(5)
-            assert not [note for note in member.notes() if note[3].startswith("DEAF")]
-            broker.set_broker_down(1)
-            member.wait_until(lambda: [note for note in member.notes() if note[3].startswith("DEAF")])
+    with (
+        EmbeddedBroker({"orders": 3}) as broker,
+        Member([(settings_of("classic", broker.bootstrap_servers) | {"log_level": "6"}, ["orders"])]) as member,
+    ):
+        member.wait_assigned(3)
+        time.sleep(5)
+        assert not [note for note in member.notes() if note[3].startswith("DEAF")]
+        broker.set_broker_down(1)
+        member.wait_until(lambda: [note for note in member.notes() if note[3].startswith("DEAF")])
 
 
 def test_the_producer_finds_its_brokers_again() -> None:
-    with EmbeddedBroker(topics={"parked": 1}) as broker:
-        with parking(broker.bootstrap_servers, properties={"topic.metadata.refresh.interval.ms": "100"}) as it:
-            it.park(0)
-            it.drain_until(it.idle)
-            told_of_nobody(broker)
-            back(broker, "parked", 1)
-            it.park(1)
-            begun = time.monotonic()
-            while not it.idle() and time.monotonic() < begun + FOUND_SECONDS:
-                it.producer.drain()
-                if time.monotonic() > begun + STUCK_SECONDS:
-                    it.producer.find_brokers()
-                time.sleep(0.1)
-            assert it.idle()
+    with (
+        EmbeddedBroker(topics={"parked": 1}) as broker,
+        parking(broker.bootstrap_servers, properties={"topic.metadata.refresh.interval.ms": "100"}) as it,
+    ):
+        it.park(0)
+        it.drain_until(it.idle)
+        told_of_nobody(broker)
+        back(broker, "parked", 1)
+        it.park(1)
+        begun = time.monotonic()
+        while not it.idle() and time.monotonic() < begun + FOUND_SECONDS:
+            it.producer.drain()
+            if time.monotonic() > begun + STUCK_SECONDS:
+                it.producer.find_brokers()
+            time.sleep(0.1)
+        assert it.idle()
