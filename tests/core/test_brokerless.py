@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import time
+from typing import cast
 
 import pytest
 from member import Member, numbers, produce, properties
 from test_producer import parking
 
-from tidegate.actuator import STUCK_SECONDS
+from tidegate.actuator import CoreActuator
 from tidegate.broker.embedded import EmbeddedBroker
+from tidegate.core.gate import Gate
+from tidegate.core.reader import Reader
 
 CYCLES = 6
 FOUND_SECONDS = 12.0
+
+
+class Quiet:
+    """A log that nobody reads."""
+
+    def warning(self, *_: object, **__: object) -> None: ...
+    def info(self, *_: object, **__: object) -> None: ...
 
 
 def told_of_nobody(broker: EmbeddedBroker) -> None:
@@ -80,11 +90,10 @@ def test_the_producer_finds_its_brokers_again() -> None:
         it.drain_until(it.idle)
         told_of_nobody(broker)
         back(broker, "parked", 1)
+        actuator = CoreActuator(cast("Reader", None), Gate(0, []), it.producer, sampled=[], log=Quiet())
         it.park(1)
         begun = time.monotonic()
         while not it.idle() and time.monotonic() < begun + FOUND_SECONDS:
-            it.producer.drain()
-            if time.monotonic() > begun + STUCK_SECONDS:
-                it.producer.find_brokers()
-            time.sleep(0.1)
+            actuator.parking([])
+            it.drain(0.1)
         assert it.idle()
