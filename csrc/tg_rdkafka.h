@@ -198,6 +198,7 @@ typedef struct {
     X(int, consumer_closed, (rd_kafka_t * rk))                                                                        \
     X(int32_t, fatal_error, (rd_kafka_t * rk, char *errstr, size_t size))                                             \
     X(int32_t, test_fatal_error, (rd_kafka_t * rk, int32_t err, const char *reason))                                  \
+    X(int, brokers_add, (rd_kafka_t * rk, const char *brokers))                                                       \
     X(int32_t, error_code, (const rd_kafka_error_t *error))                                                           \
     X(int32_t, commit_queue,                                                                                          \
       (rd_kafka_t * rk, const rd_kafka_topic_partition_list_t *offsets, rd_kafka_queue_t *queue, void *cb,            \

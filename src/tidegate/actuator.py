@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tidegate.core.reader import Reader
     from tidegate.types import LaneState
 
+FIND_SECONDS = 4.0  # a stuck producer may have lost sight of every broker: so often they are made known to it again
 STUCK_SECONDS = 2.0  # without a word from Kafka on what it was given, and lanes wait for the topic no longer
 FAILING_SECONDS = 10.0  # after Kafka did not take a record nothing is ordered to be parked for so long
 ERROR_SECONDS = 60.0  # over which the error of samples is predicted
@@ -77,6 +78,7 @@ class CoreActuator:
         self._ended, self._ended_at = 0, clock()
         self._stuck = False
         self._closing = False
+        self._find_at = float("-inf")
         self._failures: dict[str, int] = {}
         self._moments: dict[EventClass, tuple[float, float, float]] = {}  # class: since, records before, error
         self.samples = bool(sampled)
@@ -115,6 +117,9 @@ class CoreActuator:
                 hint=f"Look for a partition of {producer.name} without a leader or with too few replicas in sync, or "
                 "whether the topic is there at all.",
             )
+        if stuck and now >= self._find_at:
+            self._find_at = now + FIND_SECONDS
+            producer.find_brokers()
         self._stuck = stuck
         return stuck
 

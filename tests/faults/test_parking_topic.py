@@ -1,4 +1,4 @@
-"""A parking topic that misbehaves: deleted, too small, compacted, its broker frozen.
+"""A parking topic that misbehaves: deleted, too small, compacted, its broker frozen, for a moment or for longer.
 
 What cannot be parked is delivered or waits; nothing else is lost than what was in a topic that somebody deleted.
 """
@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from faults.detour import IN_FLIGHT, RATE, SETTINGS, finish, is_bulk, scene_for, slow, wait_defer
-from faults.flow import stream, wait_flowing
+from faults.flow import exposed_flowing, stream, wait_flowing
 from faults.rows import JOB_SECONDS, ROUNDS, Matrix
 from harness import fixtures
 from harness.deferring import Deferring
@@ -30,6 +30,8 @@ TEST = "test_parking_topic.py::test_a_parking_topic_that_misbehaves"
 GONE_SECONDS, UNTIL_SAID_SECONDS = 15.0, 80.0
 PAD = 2500  # bytes: the producer of the smallest size is full of it after three seconds
 FROZEN_SECONDS = 2.5
+FENCED_SECONDS = 6.0  # the broker's session is 3 s, the members' 3 and 4 s
+FOUND_SECONDS = 40.0  # a client that lost sight of every broker notices within some ten seconds
 
 
 def alter(servers: str, topic: str, config: Mapping[str, str | None]) -> None:
@@ -176,7 +178,7 @@ def test_a_broker_that_freezes_while_parking(scenes: WatchedScenes, matrix: Matr
             wait_defer(one)
             one.wait_parked(RATE)
             server.freeze()
-            try:  # no longer: after 3 s its own controller takes it for dead, which is another fault
+            try:  # no longer: after 3 s its own controller takes it for dead, which is the next test's fault
                 time.sleep(FROZEN_SECONDS)
             finally:
                 server.thaw()
@@ -186,6 +188,45 @@ def test_a_broker_that_freezes_while_parking(scenes: WatchedScenes, matrix: Matr
         test = "test_parking_topic.py::test_a_broker_that_freezes_while_parking"
         fault = "SIGSTOP of the broker for 2.5 s while records are parked, then SIGCONT"
         finish(scene, matrix, test, fault, 0, 0, recovered, one, timed="until records are parked again")
+
+
+@pytest.mark.skipif(ROUNDS == 1, reason="minutes of its own: make faults")
+def test_a_broker_that_freezes_beyond_its_session(scenes: WatchedScenes, matrix: Matrix) -> None:
+    """Its own controller fences it, and while it is fenced it tells clients of no broker at all: docs/adr/0014."""
+    fixtures.require_java()
+    protocols = ("classic", "consumer")
+    side_by_side([(one, fenced(scenes, matrix, one, ROUNDS // 2)) for one in protocols], JOB_SECONDS)
+
+
+def fenced(scenes: WatchedScenes, matrix: Matrix, protocol: str, freezes: int) -> Callable[[], None]:
+    """A job on a broker of its own. Nothing is produced while it is frozen: the stream's client can lose sight of its
+    brokers as well, and nobody makes them known to that."""
+
+    def job() -> None:
+        with KafkaServer() as server:
+            scene = scene_for(scenes, real_broker(server.bootstrap_servers), f"fenced-{protocol}", protocol=protocol)
+            one = parking_sidecar(scene)
+            bound, slowest = 0, 0.0
+            with stream(scene, rate=RATE):
+                wait_defer(one)
+                one.wait_parked(RATE)
+            for _ in range(freezes):
+                bound += exposed_flowing(scene) + 2 * IN_FLIGHT
+                server.freeze()
+                try:
+                    time.sleep(FENCED_SECONDS)
+                finally:
+                    server.thaw()
+                healed = time.monotonic()
+                with stream(scene, rate=RATE):
+                    wait_flowing(scene, one.sidecar, FOUND_SECONDS)
+                    slowest = max(slowest, time.monotonic() - healed)
+                    time.sleep(2)
+            test = "test_parking_topic.py::test_a_broker_that_freezes_beyond_its_session"
+            fault = f"SIGSTOP of the only broker beyond all sessions, {freezes} times ({protocol} protocol)"
+            finish(scene, matrix, test, fault, bound, bound, slowest, one, timed="until events flow again, at worst")
+
+    return job
 
 
 @pytest.mark.kafka

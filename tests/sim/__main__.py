@@ -21,18 +21,20 @@ def main() -> int:
     parser.add_argument("--mutant", choices=sorted(MUTANTS), default="", help="a planted fault")
     args = parser.parse_args()
     seeds = range(args.first, args.first + args.seeds) if args.seed is None else [int(args.seed)]
-    begun, failed, records, duplicates = time.monotonic(), [], 0, 0
+    begun, failed, totals = time.monotonic(), [], [0] * 5
     with ProcessPoolExecutor(args.jobs) as pool:
         for result in pool.map(run_seed, seeds, [args.mutant] * len(seeds), chunksize=min(50, 1 + len(seeds) // 20)):
-            records, duplicates = records + result.deliveries, duplicates + result.duplicates
+            counts = result.deliveries, result.duplicates, result.parked, result.replayed, result.dropped
+            totals = [total + count for total, count in zip(totals, counts, strict=True)]
             if result.failure:
                 failed.append(result.seed)
                 if len(failed) <= 3:
                     print(failure_text(result), file=sys.stderr, flush=True)
     seconds = time.monotonic() - begun
     print(
-        f"{len(seeds)} seeds, {len(failed)} failed{f' {failed[:20]}' if failed else ''}; {records} deliveries, "
-        f"{duplicates} of them duplicates; {seconds:.1f} s, {len(seeds) / seconds:.0f} seeds/s"
+        f"{len(seeds)} seeds, {len(failed)} failed{f' {failed[:20]}' if failed else ''}; {totals[0]} deliveries, "
+        f"{totals[1]} of them duplicates, {totals[2]} records parked, {totals[3]} replayed, {totals[4]} dropped; "
+        f"{seconds:.1f} s, {len(seeds) / seconds:.0f} seeds/s"
     )
     return 1 if failed else 0
 

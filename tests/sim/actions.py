@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from sim.admission import DROP, PARK
 from sim.app import MOODS
 from sim.cluster import Cluster
 from sim.intake import FLOWING, ORDERED_APP_DOWN, ORDERED_BUDGET, ORDERED_RING
-from sim.member import READING
+from sim.member import READING, Member
+from sim.producer import MOODS as PARKING_MOODS
 
 ORDERS = (
     (FLOWING, False), (FLOWING, False), (ORDERED_RING, False), (ORDERED_APP_DOWN, False), (ORDERED_BUDGET, True),
     (FLOWING, True),
 )  # fmt: skip
 
+SHARES = (0.0, 0.3, 0.8)  # of what comes
+
 
 class Actions(Cluster):
     def fetch(self) -> str:
         if member := self.one():
-            self.rng.choice(member.clients).fetch(self.rng.randint(1, 30))
+            for _ in range(self.rng.choice((1, 4))):
+                self.rng.choice(member.clients).fetch(self.rng.randint(1, 30))
         return ""
 
     def read(self) -> str:
-        return f"{member.name} {what}" if (member := self.one()) and (what := member.reader_step()) else ""
+        """One part of the reader's round, or some that nothing comes between."""
+        member, did = self.one(), []
+        if member is not None:
+            did = [what for _ in range(self.rng.choice((1, 1, 8))) if (what := member.reader_step())]
+        return f"{member.name} {', '.join(did)}" if member is not None and did else ""
 
     def pump(self) -> str:
         return f"{member.name} {what}" if (member := self.one()) and (what := member.pump()) else ""
@@ -32,7 +41,7 @@ class Actions(Cluster):
         log = self.logs[self.rng.choice(self.partitions)]
         klass, mixed, n = self.rng.randrange(4), self.rng.random() < 0.5, self.rng.randint(1, 25)
         for _ in range(n):
-            log.append(self.rng.randrange(4) if mixed else klass, self.rng.randint(*self.sizes))
+            log.append(self.rng.randrange(4) if mixed else klass, self.rng.randint(*self.sizes), self.now)
         return f"{n} to {log.partition}, end {log.end}"
 
     def commit(self) -> str:
@@ -50,7 +59,7 @@ class Actions(Cluster):
         return f"{log.compact(self.rng)} of {log.partition}"
 
     def retain(self) -> str:
-        log = self.logs[self.rng.choice(self.partitions)]
+        log = self.rng.choice(list(self.logs.values()))
         log.retain(self.rng.randint(log.start, log.end))
         return f"{log.partition} from {log.start}"
 
@@ -103,6 +112,35 @@ class Actions(Cluster):
         reason, pause = self.rng.choice(ORDERS)
         member.order(lane, reason, pause)
         return f"{member.name} {lane.topic} {reason}{' pause' if pause else ''}"
+
+    # ── parking ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def shed(self) -> str:
+        """The control says what the gate lets in, what becomes of the rest, and whether what comes back may be read."""
+        return self.press(member) if (member := self.one()) and self.now >= member.stalled else ""
+
+    def press(self, member: Member) -> str:
+        available = self.parking is not None and self.rng.random() < 0.8
+        rests = [PARK, PARK, DROP] if available else [DROP]
+        orders = {k: (self.rng.choice(SHARES), self.rng.choice(rests)) for k in (2, 3) if self.rng.random() < 0.7}
+        overflow = frozenset({1, 2, 3}) if available and self.rng.random() < 0.5 else frozenset[int]()
+        member.shed(orders, overflow, not available)
+        member.intake.replaying = self.rng.random() < 0.4
+        return f"{member.name} {orders} overflow {sorted(overflow)}{' replays' if member.intake.replaying else ''}"
+
+    def park(self) -> str:
+        """Kafka does something with a record that is to be parked."""
+        member = self.one()
+        return f"{member.name} {what}" if member and member.producer and (what := member.producer.step()) else ""
+
+    def parking_mood(self) -> str:
+        if self.parking is None:
+            return ""
+        self.parking.mood = self.rng.choice(list(PARKING_MOODS))
+        if self.parking.mood == "gone":  # and what was in it
+            for log in self.parking.logs:
+                log.retain(log.end)
+        return self.parking.mood
 
     def trouble(self) -> str:
         self.group.troubled = not self.group.troubled

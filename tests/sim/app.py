@@ -92,7 +92,7 @@ class App:
             known = self.logs[slot.partition].known
             values += [known[offset].value for offset in range(first, first + count)]
             for offset in range(first, first + count):
-                self.checks.at_app(slot, offset)
+                self.checks.at_app(slot, known[offset])
         if send.batch.body != b"\n".join(values) + b"\n":
             raise ViolationError(f"I2 body: {described(send)} is not what Kafka has at these offsets")
 

@@ -31,6 +31,8 @@ class Message:
     klass: int = 0
     value: bytes = b""
     version: int = 0
+    born: float = 0.0
+    origin: tuple[Partition, int] | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ class Client:
             return
         version = self._versions[partition]
         records, position.next = log.read(position.next, most)
-        queue.extend(Message(partition, r.offset, "", r.klass, r.value, version) for r in records)
+        queue.extend(Message(partition, r.offset, "", r.klass, r.value, version, r.born, r.origin) for r in records)
         if position.next == log.end and position.ended != log.end:
             position.ended = log.end
             queue.append(Message(partition, log.end, EOF, version=version))

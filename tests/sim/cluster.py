@@ -13,8 +13,9 @@ from sim.app import App
 from sim.checks import Checks
 from sim.client import Client
 from sim.group import Group
-from sim.kafka import Log, Partition
+from sim.kafka import PARKING, Log, Partition
 from sim.member import ENDED, Member
+from sim.producer import Topic
 
 
 @dataclass(slots=True)
@@ -29,6 +30,9 @@ class Shape:
     members: int
     split: bool
     eager: bool
+    parking: int  # partitions of the parking topic; 0: there is none
+    pool: int  # records with the producer
+    ttl: float
     mutant: str
 
 
@@ -48,12 +52,17 @@ class Cluster:
             members=rng.choice((1, 2, 2, 3)),
             split=rng.random() < 0.3,
             eager=rng.random() < 0.3,
+            parking=rng.choice((0, 1, 1, 2)),
+            pool=rng.choice((2, 8, 40)),
+            ttl=rng.choice((0.0, 0.0, 1.0, 10.0)),
             mutant=mutant,
         )
         self.partitions = [Partition(t, n) for t in ("orders", "clicks") for n in range(rng.choice((1, 1, 2, 3)))]
-        self.logs = {partition: Log(partition) for partition in self.partitions}
+        parked = [Partition(PARKING, n) for n in range(self.shape.parking)]
+        self.logs = {partition: Log(partition) for partition in [*self.partitions, *parked]}
         self.checks = Checks()
         self.group = Group(self.logs, rng, self.checks, self.shape.eager)
+        self.parking = Topic([self.logs[one] for one in parked], rng, self.checks) if parked else None
         self.app = App(self.logs, rng, self.checks)
         self.sizes = rng.choice(((20, 60), (60, 300), (200, 1500), (20, 6000)))
         self.members: list[Member] = []
@@ -77,6 +86,8 @@ class Cluster:
     def bury(self, member: Member) -> None:
         member.books()
         self.members.remove(member)
+        if member.producer is not None:
+            member.producer.abandon()
         self.app.abandon(member)
         self.dead += [(self.now + self.rng.choice((0, 1, 10)), c) for c in member.clients if not c.closed]
 
@@ -87,10 +98,14 @@ class Cluster:
         if len(self.members) >= self.shape.members:
             return ""
         self.started += 1
-        name, topics = f"m{self.started}", sorted({p.topic for p in self.partitions})
-        parts = [[topic] for topic in topics] if self.shape.split else [topics]
+        name, topics = f"m{self.started}", sorted({p.topic for p in self.logs})
+        # Critical topics have a consumer of their own; what is parked is read by the other one.
+        parts = [["orders"], [topic for topic in topics if topic != "orders"]] if self.shape.split else [topics]
         clients = [Client(self.group, part, self.rng, self.shape.depth, f"{name}.{n}") for n, part in enumerate(parts)]
-        self.members.append(Member(name, clients, self.app, self.checks, lambda: self.now, self.rng, self.shape))
+        self.members.append(self._member(name, clients))
         for client in clients:
             self.group.join(client)
         return name
+
+    def _member(self, name: str, clients: list[Client]) -> Member:
+        return Member(name, clients, self.app, self.checks, lambda: self.now, self.rng, self.shape, self.parking)

@@ -117,11 +117,11 @@ class Handle:
         return offsets
 
     def _busy(self) -> bool:
-        """_busy: whether a record of a revoked partition is on its way to the app."""
+        """_busy: whether a record of a revoked partition is on its way to the app or to the parking topic."""
         for partition in self.revoking or ():
             if (slot := self._slot(partition)) is not None:
                 at = self.ledger.test_slot(slot.number)
-                if at["popped"] != at["settled"]:
+                if at["popped"] + at["parked"] != at["settled"]:
                     return True
         return False
 
@@ -196,6 +196,7 @@ class Handle:
                 state = self.intake.state(slot)
                 if state not in (LIVE, CLOSING):
                     continue
+                self.ledger.test_catch_up(slot.number)
                 if state == LIVE:
                     self.ledger.test_end(slot.number, slot.end)
                 frontier = self.ledger.test_slot(slot.number)["frontier"]

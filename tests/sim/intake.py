@@ -1,6 +1,6 @@
 """lanes.pyx and intake.pyx in Python: the way of a message into a ring. Each function names the one it mirrors.
 
-Left out: rules (a record brings its class), headers, and notes to the event loop.
+Left out: rules (a record brings its class), headers, token buckets (replay is on or off), and notes to the event loop.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sim.checks import Slot
+from sim.admission import DELIVER, DROP, EXPIRED, HELD_PARKING, HELD_RING, HOLD, PARK, SAMPLED, Admission
+from sim.checks import Checks, Slot
 from sim.client import EOF, RESET, Client, Message
-from sim.kafka import Partition
+from sim.kafka import PARKING, Partition
 from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
 
 LIVE, CLOSING, DEAD, ORPHAN = 1, 2, 3, 4  # ledger.pxd
-FLOWING, HELD_RING, HELD_SPAN = 0, 1, 2  # intake.pxd
-ORDERED_RING, ORDERED_SPAN, ORDERED_BUDGET, ORDERED_APP_DOWN = 4, 5, 6, 7
+FLOWING, HELD_SPAN = 0, 2  # lanes.pxd
+ORDERED_RING, ORDERED_SPAN, ORDERED_BUDGET, ORDERED_APP_DOWN = 5, 6, 7, 8
 
 
 @dataclass(eq=False)
@@ -39,17 +40,21 @@ class Lane:
     carry: deque[Message] = field(default_factory=deque)
 
 
-class Intake:
-    def __init__(self, rings: Rings, ledger: Ledger, clock: Callable[[], float], carry_max: int, mutant: str) -> None:
-        self.rings, self.ledger, self.clock, self.carry_max, self.mutant = rings, ledger, clock, carry_max, mutant
+class Intake(Admission):
+    def __init__(
+        self, rings: Rings, ledger: Ledger, clock: Callable[[], float], carry_max: int, mutant: str, checks: Checks
+    ) -> None:
+        super().__init__(rings, ledger, clock, mutant)
+        self.carry_max, self.checks = carry_max, checks
         self.lanes: dict[str, Lane] = {}
         self.slots: dict[int, Slot] = {}  # by number: the newest with it
-        self.polled = [0, 0, 0, 0]
         self.lost = self.stale = 0
 
     def open(self, lane: Lane, partition: Partition, start: int) -> Slot:
         """Ledger.open."""
-        slot = Slot(self.ledger.test_open(lane.number, partition.number, start), partition, start, stored=start)
+        slot = Slot(
+            self.ledger.test_open(lane.number, partition.number, start), partition, start, self.checks, stored=start
+        )
         self.slots[slot.number] = slot
         return slot
 
@@ -58,6 +63,11 @@ class Intake:
         if topic not in self.lanes:
             self.lanes[topic] = Lane(self.ledger.add_lane(topic), topic, client)
         return self.lanes[topic]
+
+    def slot_now(self, slot: Slot) -> Slot | None:
+        """The slot that its partition has by now."""
+        lane = self.lanes.get(slot.partition.topic)
+        return None if lane is None else lane.slots.get(slot.partition.number)
 
     def state(self, slot: Slot) -> int:
         return self.ledger.test_slot(slot.number)["state"]
@@ -81,14 +91,17 @@ class Intake:
         if reason == FLOWING and (lane.order_pause or lane.paused):
             reason = ORDERED_BUDGET
         if lane.hold == HELD_RING:
-            if not self.rings.test_room(lane.hold_class, lane.hold_bytes):
+            if not self.rings.test_room(lane.hold_class, lane.hold_bytes) and not self._may_overflow(lane):
+                return False
+        elif lane.hold == HELD_PARKING:
+            if self.producer is not None and not self.producer.has_room():
                 return False
         elif lane.hold == HELD_SPAN and lane.carry:
             message = lane.carry[0]
             slot = lane.slots.get(message.partition.number)
             if slot is not None:
                 at = self.ledger.test_slot(slot.number)
-                if at["next"] != at["frontier"] and message.offset - at["frontier"] > self.ledger.span // 2:
+                if at["covered"] != at["frontier"] and message.offset - at["frontier"] > self.ledger.span // 2:
                     return False
         if lane.hold != reason:
             if reason != FLOWING:
@@ -97,9 +110,10 @@ class Intake:
                 lane.hold = FLOWING
         return reason == FLOWING
 
-    def _hold(self, lane: Lane, reason: int, klass: int) -> None:
-        lane.holds += lane.hold == FLOWING
-        lane.hold, lane.hold_class = reason, klass
+    def _may_overflow(self, lane: Lane) -> bool:
+        """_may_overflow: what found its ring full may be parked instead; never what was parked before."""
+        able = self.producer is not None and self.producer.has_room()
+        return lane.topic != PARKING and lane.hold_class in self.overflow and able
 
     def look(self, lane: Lane) -> None:
         """look: takes one message, if there is none in hand, and deals with events on the way."""
@@ -122,7 +136,9 @@ class Intake:
     # ── messages ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def read(self, lane: Lane) -> int:
-        """read: one batch from the lane's queue, or on with the carry."""
+        """read, allowed: one batch from the lane's queue, or on with the carry."""
+        if lane.topic == PARKING and not self.replaying:
+            return 0
         if not lane.carry:
             lane.carry.extend(lane.client.consume(lane.topic, self.carry_max))
         done = 0
@@ -153,23 +169,24 @@ class Intake:
             return False
         if self.mutant == "gap-jump" and gap:
             gap = message.offset - at["frontier"]  # planted: the missing offsets are taken from the frontier on
-        fits = self.rings.push(
-            message.klass,
-            message.value,
-            slot=slot.number,
-            offset=message.offset,
-            gap=gap,
-            read_ns=int(self.clock() * 1e9),
-            publish=False,
-        )
-        if not fits:
-            lane.hold_bytes = len(message.value)
-            self._hold(lane, HELD_RING, message.klass)
+        if lane.topic == PARKING:
+            return self.take_parked(lane, slot, gap, message)
+        if self.expired(message):
+            self.drop(slot, message, EXPIRED)
+            return True
+        action = self.decide(slot, message)
+        if action == DROP:
+            self.drop(slot, message, SAMPLED)
+        elif action == PARK:
+            action = self.park(lane, slot, message)
+        if action == DELIVER:
+            if self.lay(lane, slot, gap, message):
+                return True
+            if message.klass in self.overflow and self.producer is not None:
+                lane.hold = FLOWING  # the record is looked at before the lane is held
+                return self.park(lane, slot, message) == PARK
             return False
-        self.ledger.test_read(slot.number, message.offset, message.klass)
-        self.polled[message.klass] += 1
-        slot.read(message.offset)
-        return True
+        return action != HOLD
 
     def _rewound(self, lane: Lane, old: Slot, offset: int) -> Slot | None:
         """_rewound: the first record after an offset reset, or one that was read before (None: drop it)."""

@@ -8,6 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 BEGINNING, END = -2, -1  # librdkafka's logical offsets
+PARKING = "parked"  # the parking topic
 NOTHING = -1001  # no committed offset: RD_KAFKA_OFFSET_INVALID
 
 
@@ -28,6 +29,8 @@ class Record:
     offset: int
     klass: int
     value: bytes
+    born: float = 0.0  # its timestamp
+    origin: tuple[Partition, int] | None = None  # where it stood before it was parked
 
 
 @dataclass
@@ -41,9 +44,12 @@ class Log:
     known: dict[int, Record] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
 
-    def append(self, klass: int, size: int) -> None:
+    def append(self, klass: int, size: int, born: float = 0.0) -> None:
         value = b'"%s:%d:%d:' % (self.partition.topic.encode(), self.partition.number, self.end)
-        self.known[self.end] = Record(self.end, klass, value.ljust(size, b".") + b'"')
+        self.keep(klass, value.ljust(size, b".") + b'"', born)
+
+    def keep(self, klass: int, value: bytes, born: float, origin: tuple[Partition, int] | None = None) -> None:
+        self.known[self.end] = Record(self.end, klass, value, born, origin)
         self.offsets.append(self.end)
         self.end += 1
 

@@ -12,57 +12,16 @@ from sim.client import Client
 from sim.handle import Handle
 from sim.intake import FLOWING, Intake, Lane
 from sim.kafka import ViolationError
+from sim.producer import Producer, Topic
+from sim.steps import Steps
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.ledger import Ledger
 from tidegate.core.ring import Rings
-from tidegate.delivery import Delivery
-from tidegate.delivery.inflight import Held
 from tidegate.sinks.base import Kind, Outcome
 from tidegate.types import CLASS_LABELS
 
 READING, STANDING, CLOSING, ENDED = range(4)
 SWEEP_SECONDS, DRAIN_SECONDS, CLOSE_SECONDS = 0.2, 20.0, 7.0
-
-
-class _Quiet:
-    """TargetLog's face; its reminders would need a loop."""
-
-    def changed(self, *_: object) -> None: ...
-    def refused(self, *_: object) -> None: ...
-
-
-class Steps(Delivery):
-    """Delivery, whose tasks are the scheduler's: `run` and `_carry` become `begin` and `_finish`, `close` `give_up`."""
-
-    def __init__(self, dispatcher: Dispatcher, concurrency: int, inflight_bytes: int, **more: Any) -> None:
-        super().__init__(
-            dispatcher,
-            cast(Any, object()),
-            concurrency=concurrency,
-            inflight_bytes=inflight_bytes,
-            log=cast(Any, None),
-            **more,
-        )
-        self._log = cast(Any, _Quiet())
-
-    def begin(self) -> Held | None:
-        held = None if self._closed else self._order.next(self._clock())
-        if held is not None:
-            self._begin(held)
-        return held
-
-    def answered(self, held: Held, outcome: Outcome) -> None:
-        self._finish(held, outcome)
-
-    @property
-    def idle(self) -> bool:
-        return self._is_idle()
-
-    def give_up(self) -> int:
-        self._closed = True
-        given_up = sum(self._source.discard(held.batch) for held in self._flight)
-        self._flight.clear()
-        return given_up
 
 
 class Member:
@@ -75,12 +34,18 @@ class Member:
         clock: Callable[[], float],
         rng: Random,
         shape: Any,
+        parking: Topic | None = None,
     ) -> None:
         self.name, self.clients, self.app, self.checks, self.clock = name, clients, app, checks, clock
         self.ledger = Ledger(shape.span)
         self.rings = Rings(shape.chunks * 4096, 4096)
         self.dispatcher = Dispatcher(self.rings, self.ledger, "ndjson", shape.batch, 1 << 14, 0.005)
-        self.intake = Intake(self.rings, self.ledger, clock, shape.carry, shape.mutant)
+        self.intake = Intake(self.rings, self.ledger, clock, shape.carry, shape.mutant, checks)
+        self.intake.ttl = shape.ttl
+        if parking is not None:
+            self.intake.producer = Producer(
+                parking, self.ledger, checks, clock, shape.pool, shape.mutant, self.intake.slot_now
+            )
         self.handles = [Handle(client, self.intake, checks) for client in clients]
         self.delivery = Steps(self.dispatcher, shape.concurrency, shape.inflight, rng=rng, clock=clock)
         self.mutant = shape.mutant
@@ -104,6 +69,8 @@ class Member:
             self._pauses()
             return ""
         if self._part < parts - 1:
+            if self.phase == READING:
+                self.intake.give_back()
             lane = list(self.intake.lanes.values())[self._part - len(self.handles)]
             return self._lane_step(lane) if self.phase == READING else ""
         if self.clock() - self.swept >= SWEEP_SECONDS:
@@ -151,6 +118,8 @@ class Member:
         if self.clock() < self.stalled:
             return ""
         self._tick()
+        if self.producer is not None:
+            self.producer.drain()
         begun = 0
         while (held := self.delivery.begin()) is not None:
             batch = cast(Any, held.batch)
@@ -161,9 +130,12 @@ class Member:
                         self.checks.taken(slot, offset)
             self.app.sends.append(Send(self, held, batch, runs, self.clock()))
             begun += 1
-        if self.phase == STANDING and (self.delivery.idle or self.clock() >= self.until):
+        if self.phase == STANDING and (self.idle or self.clock() >= self.until):
             self.app.abandon(self)
             self.given_up = self.delivery.give_up() + self.dispatcher.discard_buffered()
+            if self.producer is not None:
+                self.given_up += self.producer.inside
+                self.producer.close()
             self.phase, self.until = CLOSING, self.clock() + CLOSE_SECONDS
         self.check()
         return f"sends {begun}" if begun else ""
@@ -187,6 +159,21 @@ class Member:
         now = lane.slots.get(slot.partition.number)
         if now is not None and now is not slot:
             self.ledger.test_acknowledge(now.number, first, count, gap)
+
+    def shed(self, orders: dict[int, tuple[float, str]], overflow: frozenset[int], resting: bool) -> None:
+        """What the control orders at the gate (CoreActuator.shed), and whether nothing is parked for now."""
+        self.intake.orders, self.intake.overflow = orders, overflow
+        if self.producer is not None:
+            self.producer.resting = resting
+
+    @property
+    def producer(self) -> Producer | None:
+        return self.intake.producer
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is buffered, in flight or being parked."""
+        return self.delivery.idle and (self.producer is None or self.producer.idle)
 
     def stop(self) -> None:
         """SIGTERM: no more reading; what is buffered is delivered."""
@@ -213,12 +200,19 @@ class Member:
 
     def books(self) -> None:
         """The slow half of I3: the ledger's counts against those of the mirror."""
-        states, totals = self.dispatcher.states(), self.ledger.totals()
+        states, totals, parking = self.dispatcher.states(), self.ledger.totals(), self.ledger.parking()
         for klass, label in enumerate(CLASS_LABELS):
-            row, (buffered, _, in_flight) = totals[label], states[klass]
+            row, (buffered, _, in_flight), parked = totals[label], states[klass], parking[klass]
             ended = sum(n for name, n in row.items() if name != "polled")
-            if not row["polled"] == self.intake.polled[klass] == ended + buffered + in_flight:
-                raise ViolationError(f"I3 books: {self.name} {label} {row}, {buffered} buffered, {in_flight} in flight")
+            if not row["polled"] == self.intake.polled[klass] == ended + buffered + in_flight + parked:
+                raise ViolationError(
+                    f"I3 books: {self.name} {label} {row}, {buffered} buffered, {in_flight} in flight, {parked} parking"
+                )
+            counted = self.intake.counted(klass)
+            if counted != (row["deferred"], row["sampled"], row["expired"]):
+                raise ViolationError(f"I3 counts: {self.name} {label} {row}, but {counted} were parked and dropped")
+        if self.producer is not None and sum(parking) != self.producer.inside:
+            raise ViolationError(f"I3 parking: {self.name} {parking}, but {self.producer.inside} are with the producer")
 
     def at_rest(self) -> None:
         """With nothing buffered, nothing in flight and nothing ordered there is no reason to hold a lane."""

@@ -18,6 +18,9 @@ class Result:
     deliveries: int = 0
     duplicates: int = 0
     commits: int = 0
+    parked: int = 0
+    replayed: int = 0
+    dropped: int = 0
 
 
 def run_seed(seed: int, mutant: str = "") -> Result:
@@ -31,7 +34,11 @@ def run_seed(seed: int, mutant: str = "") -> Result:
         failure = traceback.format_exc()
     checks = world.checks
     trace = (str(world.shape), *world.trace) if failure else ()
-    return Result(seed, mutant, failure, trace, checks.deliveries, checks.duplicates, checks.commits)
+    return Result(
+        seed, mutant, failure, trace, checks.deliveries, checks.duplicates, checks.commits,
+        parked=sum(map(len, checks.copies.values())), replayed=checks.replayed,
+        dropped=sum(map(len, checks.dropped.values())),
+    )  # fmt: skip
 
 
 def failure_text(result: Result) -> str:

@@ -21,6 +21,8 @@ def test_no_seed_breaks_a_promise() -> None:
     if not ONLY and SEEDS >= 100:  # a run in which nothing happens proves nothing
         assert min(sum(result.deliveries for result in results), sum(result.commits for result in results)) > SEEDS
         assert any(result.duplicates for result in results)
+        least = min(sum(counts) for counts in zip(*((r.parked, r.replayed, r.dropped) for r in results), strict=True))
+        assert least > SEEDS, "hardly anything is parked, comes back or is dropped"
 
 
 def first_failure(mutant: str) -> Result | None:
@@ -35,6 +37,11 @@ def first_failure(mutant: str) -> Result | None:
         ("hold-lost", ("I2", "I8")),
         ("order-lost", ("I6",)),
         ("pause-left", ("I6",)),
+        ("park-early", ("I1",)),
+        ("late-report", ("I1",)),
+        ("back-lost", ("I3", "I8")),
+        ("back-gap", ("I8",)),
+        ("park-again", ("I9",)),
     ],
 )
 def test_a_planted_fault_is_found(mutant: str, by: tuple[str, ...]) -> None:

@@ -48,6 +48,12 @@ _SIGNATURES: Final[dict[str, tuple[Any, list[Any]]]] = {
     ),
     "rd_kafka_mock_broker_set_down": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32]),
     "rd_kafka_mock_broker_set_up": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32]),
+    "rd_kafka_mock_broker_add": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32]),
+    "rd_kafka_mock_broker_remove_from_metadata": (ctypes.c_int, [ctypes.c_void_p, ctypes.c_int32]),
+    "rd_kafka_mock_coordinator_set": (
+        ctypes.c_int,
+        [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int32],
+    ),
     "rd_kafka_mock_push_request_errors_array": (
         None,
         [ctypes.c_void_p, ctypes.c_int16, ctypes.c_size_t, ctypes.POINTER(ctypes.c_int)],
@@ -124,6 +130,20 @@ class EmbeddedBroker:
     def set_broker_up(self, broker: int) -> None:
         """Lets a broker accept connections again; what its partitions held is still there."""
         self._check(self._lib.rd_kafka_mock_broker_set_up(self._live(), broker), f"bring broker {broker} up")
+
+    def add_broker(self, broker: int) -> None:
+        """One more broker, which leads nothing yet."""
+        self._check(self._lib.rd_kafka_mock_broker_add(self._live(), broker), f"add broker {broker}")
+
+    def hide_broker(self, broker: int) -> None:
+        """Leaves the broker out of what clients are told, as Kafka does with one that is fenced; it still answers."""
+        error = self._lib.rd_kafka_mock_broker_remove_from_metadata(self._live(), broker)
+        self._check(error, f"hide broker {broker}")
+
+    def set_coordinator(self, group: str, broker: int) -> None:
+        """Moves a group to another broker."""
+        error = self._lib.rd_kafka_mock_coordinator_set(self._live(), b"group", group.encode(), broker)
+        self._check(error, f"make broker {broker} coordinate {group}")
 
     def set_leader(self, topic: str, partition: int, broker: int) -> None:
         """Moves a partition's leadership; clients learn it from the errors they get or the next metadata refresh."""

@@ -21,6 +21,8 @@ cdef class Client:
     cdef Ledger ledger
     cdef Mailbox mailbox
     cdef int wake_fd
+    cdef bytes servers                   # bootstrap.servers
+    cdef const char *servers_text        # borrowed from it
 
     cdef tg_slot *_slot(self, const char *topic, int32_t partition, tg_lane **lane) noexcept nogil
     cdef rd_kafka_topic_partition_list_t *_owned(self) noexcept nogil
@@ -28,5 +30,6 @@ cdef class Client:
     cdef void _adopt(self, rd_kafka_topic_partition_list_t *list, bint add) noexcept nogil
     cdef void _forward(self, tg_lane *lane, const char *topic, int32_t partition) noexcept nogil
     cdef void _note_list(self, int kind, rd_kafka_topic_partition_list_t *list) noexcept nogil
+    cdef void find_brokers(self) noexcept nogil
     cdef void pause(self, tg_lane *lane, bint on, int64_t now_ns) noexcept nogil
     cdef void _resume_assigned(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil

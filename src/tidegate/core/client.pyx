@@ -39,12 +39,22 @@ cdef class Client:
         self.rk = rdkafka()
         self.number, self.intake, self.ledger, self.mailbox = number, intake, intake.ledger, mailbox
         self.wake_fd = wake_fd
+        self.servers = str(properties.get("bootstrap.servers", "")).encode()
+        self.servers_text = self.servers
         self.client = new_client(TG_RK_CONSUMER, properties, TG_RK_EVENT_REBALANCE | TG_RK_EVENT_ERROR
                                  | TG_RK_EVENT_LOG | TG_RK_EVENT_OFFSET_COMMIT)
         self.rk.poll_set_consumer(self.client)
         self.queue = self.rk.queue_get_consumer(self.client)
         self.rk.set_log_queue(self.client, self.queue)
         self.rk.queue_io_event_enable(self.queue, wake_fd, b"\1\0\0\0\0\0\0\0", 8)
+
+    cdef void find_brokers(self) noexcept nogil:
+        """Makes bootstrap.servers known to librdkafka once more.
+
+        It drops each broker that a metadata response does not name, and begins anew with these when none is left; but
+        where the connection to the last one ends in that very moment, it does not, and knows nobody for good (2.16,
+        docs/adr/0014). To one that has brokers this does nothing: it drops them again with the next response."""
+        self.rk.brokers_add(self.client, self.servers_text)
 
     # --- its partitions ---------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ from tidegate.errors import BrokerError
 
 cdef enum:
     SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
+    LEVEL_INFO = 6               # syslog
     LOOK_MS = 2000               # topics made anew are noticed at least so often
     LOOK_ENDS_NS = 1000000000    # what comes into held lanes is seen so often
 
@@ -94,6 +95,10 @@ cdef class Handle(Commits):
             self._event(event, now_ns)
             self.rk.event_destroy(event)
         self.start.serve(now_ns)
+        if not self.last_commit_until_ns and self.start.alone(now_ns):
+            self.mailbox.put(NOTE_LOG, LEVEL_INFO, 0, b"DEAF: no broker answers; looking once more for those of "
+                             b"bootstrap.servers")
+            self.find_brokers()
         if self.assigning is not NULL and now_ns >= self.assign_after_ns:
             self._assign(now_ns)
         if self.revoking is not NULL and (now_ns >= self.revoke_until_ns or not self._busy()):

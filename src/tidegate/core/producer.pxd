@@ -23,6 +23,7 @@ cdef struct tg_connection:      # what `renew` puts in another's place
 
 cdef class Producer(Reports):
     cdef readonly str name               # of the topic
+    cdef bytes _servers                  # bootstrap.servers
     cdef int _fd                         # the event loop sleeps on it
     cdef object _reader                  # keeps alive what the next two belong to
     cdef int _reader_fd                  # written to when there is room, or something given back; -1: none

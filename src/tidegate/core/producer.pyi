@@ -70,6 +70,8 @@ class Producer:
         """Records whose way through here has ended since the start, well or not."""
     def rest(self, resting: bool) -> None:
         """Whether nothing is ordered to be parked for now: then lanes do not wait for room here."""
+    def find_brokers(self) -> None:
+        """Makes ``bootstrap.servers`` known to librdkafka once more, which can forget every broker."""
     def fileno(self) -> int:
         """A descriptor that is readable when `drain` has something to do. It stays this object's."""
     def drain(self) -> list[ParkingFailure]:

@@ -122,6 +122,7 @@ cdef class Producer(Reports):
             raise MemoryError
         self._scratch_room = SCRATCH_BYTES
         made = PROPERTIES | properties
+        self._servers = str(made.get("bootstrap.servers", "")).encode()
         # The pool's limits are reached first: they count what waits to be produced again, too.
         largest_kbytes = int(made["message.max.bytes"]) // 1024 if str(made["message.max.bytes"]).isdigit() else 0
         made = {
@@ -381,6 +382,11 @@ cdef class Producer(Reports):
     def rest(self, bint resting) -> None:
         """Whether nothing is ordered to be parked for now: then lanes do not wait for room here."""
         tg_store_i32(&self._resting, resting)
+
+    def find_brokers(self) -> None:
+        """Makes bootstrap.servers known to librdkafka once more, which can forget every broker (docs/adr/0014)."""
+        if self.client is not NULL:
+            self.rk.brokers_add(self.client, self._servers)
 
     @property
     def ended(self) -> int:

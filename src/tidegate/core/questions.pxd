@@ -31,6 +31,10 @@ cdef class Questions:
     cdef int waiting                     # offsets outstanding for the assignment
     cdef bint undescribed                # and its topics
     cdef bint mute                       # the last question for topics was not answered
+    cdef bint deaf                       # nor the one after it, which any broker can answer: somebody is to be found
+    cdef bint calling                    # that one is under way
+    cdef int64_t call_after_ns
+    cdef rd_kafka_topic_partition_list_t *topics    # owns: what is subscribed to
     cdef int64_t ready_ns
     cdef int64_t asked_ns                # since when the assignment waits; 0: none does
     cdef bint asking_ends                # a question for the logs' ends is under way
@@ -53,6 +57,8 @@ cdef class Questions:
     cdef void attach(self, rd_kafka_t *client, int wake_fd, rd_kafka_topic_partition_list_t *topics) noexcept nogil
     cdef void ask(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil
     cdef bint ready(self, int64_t now_ns) noexcept nogil
+    cdef bint alone(self, int64_t now_ns) noexcept nogil
+    cdef void _call(self) noexcept nogil
     cdef void look(self) noexcept nogil
     cdef void look_ends(self, int64_t now_ns) noexcept nogil
     cdef void serve(self, int64_t now_ns) noexcept nogil

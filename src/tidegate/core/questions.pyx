@@ -39,6 +39,7 @@ from tidegate.core.rdkafka cimport (
 cdef enum:
     ANSWER_MS = 3000
     COMMITTED_MS = 2000
+    CALL_NS = 2000000000         # between two questions whether anybody is there
     GRACE_NS = 250000000         # the topics' description may be later than the offsets by
     UNMET_NS = 10000000000       # so long the first look at the group's offsets counts
     VOID_NS = 300000000000       # so long offsets found for a topic made anew may be of the one before
@@ -50,6 +51,7 @@ cdef enum:
     ASKED_LOOK = 4
     ASKED_MET = 5
     ASKED_LAG = 6
+    ASKED_ANYBODY = 7
     KINDS = 8
 
 
@@ -79,6 +81,7 @@ cdef class Questions:
         self.client, self.wake_fd = client, wake_fd
         self.answers = self.rk.queue_new(client)
         self.rk.queue_io_event_enable(self.answers, wake_fd, b"\1\0\0\0\0\0\0\0", 8)
+        self.topics = self.rk.topic_partition_list_copy(topics)
         self._describe(ASKED_MET, topics)
 
     cdef void drop(self) noexcept nogil:
@@ -98,6 +101,7 @@ cdef class Questions:
                 self.thread.join()  # the client must outlive the question
         free_list(self.rk, &self.lent)
         free_list(self.rk, &self.wanted)
+        free_list(self.rk, &self.topics)
         if self.answers is not NULL:
             self.rk.queue_destroy(self.answers)
             self.answers = NULL
@@ -134,6 +138,36 @@ cdef class Questions:
         if self.ready_ns == 0:
             self.ready_ns = now_ns + GRACE_NS
         return now_ns >= self.ready_ns
+
+    cdef bint alone(self, int64_t now_ns) noexcept nogil:
+        """Whether nobody answers any more: said once for each question that was in vain. In every round.
+
+        Topics are described by the controller, which can be missing where all else is well. Where that is not answered,
+        it is asked where one partition ends."""
+        cdef bint deaf = self.deaf
+        self.deaf = False
+        if self.mute and not self.calling and now_ns >= self.call_after_ns:
+            self.call_after_ns = now_ns + CALL_NS
+            self._call()
+        return deaf
+
+    cdef void _call(self) noexcept nogil:
+        cdef rd_kafka_topic_partition_list_t *asked = NULL
+        cdef int i
+        for i in range(self.topics.cnt):
+            if asked is NULL and self.topics.elems[i].topic[0] != b'^':
+                asked = self.rk.topic_partition_list_new(1)
+                self.rk.topic_partition_list_add(asked, self.topics.elems[i].topic, 0).offset = TG_RK_OFFSET_END
+        for i in range(self.intake.lane_count):
+            if asked is NULL and self.intake.lanes[i].handle == self.handle:
+                asked = self.rk.topic_partition_list_new(1)
+                self.rk.topic_partition_list_add(
+                    asked, self.intake.ledger.lanes[self.intake.lanes[i].number].topic, 0).offset = TG_RK_OFFSET_END
+        if asked is NULL:  # a pattern that has met no topic yet
+            return
+        self._ask_offsets(asked, ASKED_ANYBODY, TG_RK_READ_UNCOMMITTED)
+        self.calling = True
+        self.rk.topic_partition_list_destroy(asked)
 
     cdef void look(self) noexcept nogil:
         """Asks whether the topics are still the ones that they were; see `log_number` of a lane."""
@@ -307,6 +341,9 @@ cdef class Questions:
             elif tag % KINDS == ASKED_LAG:
                 self.asking_ends = False
                 self._ended(event, now_ns)
+            elif tag % KINDS == ASKED_ANYBODY:
+                self.calling = False
+                self.deaf = self.rk.event_error(event) != TG_RK_ERR_OK
             elif tag // KINDS == self.round:
                 self.waiting -= 1
                 if tag % KINDS == ASKED_LOWS:

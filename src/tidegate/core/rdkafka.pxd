@@ -143,6 +143,7 @@ cdef extern from "tg_rdkafka.h" nogil:
         int (*consumer_closed)(rd_kafka_t *) noexcept nogil
         int32_t (*fatal_error)(rd_kafka_t *, char *, size_t) noexcept nogil
         int32_t (*test_fatal_error)(rd_kafka_t *, int32_t, const char *) noexcept nogil
+        int (*brokers_add)(rd_kafka_t *, const char *) noexcept nogil
         int32_t (*commit_queue)(rd_kafka_t *, const rd_kafka_topic_partition_list_t *, rd_kafka_queue_t *, void *,
                                 void *) noexcept nogil
         int32_t (*error_code)(const rd_kafka_error_t *) noexcept nogil
