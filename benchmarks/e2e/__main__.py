@@ -5,11 +5,12 @@
     python -m benchmarks.e2e push    [--records N] [--reps R]     the same to an HTTP app, batches of 500
     python -m benchmarks.e2e hold    [--records N] [--away S]     drained after the app was away: against plain
     python -m benchmarks.e2e park    [--records N] [--reps R]     into the parking topic: raw C loops, tidegate
+    python -m benchmarks.e2e shed    [--records N] [--reps R]     a backlog of which 95 % is dropped, or parked
     python -m benchmarks.e2e latency [--seconds S]                append to app, alone and beside bulk
     python -m benchmarks.e2e start                                start to first event, idle CPU, --version
 
 Common: --bootstrap HOST:PORT (default: a Kafka of its own, from Maven), --out DIRECTORY (one JSON file each),
---add NAME=COMMAND (one more contender for drain, push or park, see runner.py), --only NAME[,NAME…].
+--add NAME=COMMAND (one more contender for drain, push, park or shed, see runner.py), --only NAME[,NAME…].
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from pathlib import Path
 from benchmarks.e2e.runner import ROOT, Contender
 
 sys.path.insert(0, str(ROOT / "tests"))
-from benchmarks.e2e import hold, latency, park, rates, start
+from benchmarks.e2e import hold, latency, park, rates, shed, start
 from harness.install import KafkaUnavailableError
 from harness.kafka import KafkaServer
 
-KINDS = ("drain", "push", "park", "hold", "latency", "start")
+KINDS = ("drain", "push", "park", "shed", "hold", "latency", "start")
 
 
 @contextmanager
@@ -69,6 +70,8 @@ def main() -> int:
                     options.topic = rates.main(what, bootstrap, options, more, only, out)
                 elif what == "park":
                     park.main(bootstrap, options, more, only, out)
+                elif what == "shed":
+                    options.topic = shed.main(bootstrap, options, more, only, out)
                 elif what == "hold":
                     options.topic = hold.main(bootstrap, options, out)
                 elif what == "latency":
