@@ -24,7 +24,11 @@ from tidegate.core.producer import PROPERTIES
 
 LOOP = str(rates.HERE / "contenders" / "shed_sidecar.py")
 EVERY = 20  # one record in so many is not shed
-SHARE = {"deliver": 1.0, "drop": 1 / 64, "park": 0.0206}  # of bulk, which is 97 in 100; dropping has rungs: 4.5 % stay
+SHARE = {
+    "deliver": 1.0,
+    "drop": 1 / 64,
+    "park": 0.0206,
+}  # of views and carts, which are 97 in 100; dropping has rungs: 4.5 % stay
 FLOOR = "raw C loop"
 RAW_PARK = "raw consume + producev"
 
@@ -40,7 +44,13 @@ def build_raw() -> str:
 
 def shedding(name: str, what: str, policy: str, python: str = sys.executable) -> Contender:
     """The sidecar into blackhole:, with a standing order."""
-    made = tidegate(name, "blackhole:", TIDEGATE_BULK="default,cart", TIDEGATE_BULK_ON_PRESSURE=policy)
+    made = tidegate(
+        name,
+        "blackhole:",
+        TIDEGATE_BULK="default,cart",
+        TIDEGATE_BULK_ON_PRESSURE=policy,
+        TIDEGATE_NORMAL_ON_PRESSURE=policy,
+    )
     return Contender(name, [python, LOOP, what, str(SHARE[what])], made.env)
 
 
