@@ -2,9 +2,9 @@
 
     python shed_sidecar.py deliver|drop|park SHARE
 
-SHARE of the normal and bulk records is let in, the rest dropped or parked; settings come from the environment as for `tidegate
-run`. What decides is left out, because it would have to see a surge first; everything that touches a record, the
-control's looks and the settling are the real ones. What was parked does not come back.
+SHARE of the normal and bulk records is let in, the rest dropped or parked; settings come from the environment as for
+`tidegate run`. What decides is left out, because it would have to see a surge first; everything that touches a record,
+the control's looks and the settling are the real ones. What was parked does not come back.
 
 Prints the run's summary with `threads`: CPU µs per record by thread, from the first look at the assignment on.
 """
