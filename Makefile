@@ -103,7 +103,7 @@ bench-micro: build $(VENV)/.dev ## benchmarks of the parts
 		$(if $(BRIEF),-q --benchmark-min-rounds=3 --benchmark-max-time=0.2) $(ARGS)
 
 bench-e2e: build $(VENV)/.dev ## end to end on a real Kafka, beside its peers (Java 17 and Maven)
-	@exec $(BIN)/python -m benchmarks.e2e all --out $(BENCH_DIR) $(if $(BRIEF),--records 200000 --reps 1 --seconds 3 --away 3) $(ARGS)
+	@exec $(BIN)/python -m benchmarks.e2e all --out $(BENCH_DIR) $(if $(BRIEF),--records 200000 --reps 1 --seconds 3 --away 3 --flood 2 --rates 20000) $(ARGS)
 
 bench-surge: build $(VENV)/.dev ## a surge into an app of a quarter of it, all contenders in turn: 40 min, BRIEF=1: 3
 	@exec $(BIN)/python -m benchmarks.surge --out $(BENCH_DIR) $(if $(BRIEF),--brief) $(ARGS)

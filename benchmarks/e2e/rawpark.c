@@ -4,6 +4,7 @@
  *
  * HOW: producev, produce, or free: produce with a block of malloc's that librdkafka frees, in place of a copy.
  * FILE: records of two lengths (native 32 bit), key and value. Reports are counted and thrown away by the same thread.
+ * rate=N among the properties is our own: so many records a second at most; 0, as fast as it goes.
  * Prints one JSON line: n, seconds (first record to last acknowledgement).
  */
 #include <dlfcn.h>
@@ -83,6 +84,7 @@ int main(int argc, char **argv)
         at = (at + 8 + lens[0] + lens[1] + 3) & ~(size_t)3;
     }
 
+    double rate = 0;
     rd_kafka_conf_t *conf = rk.conf_new();
     if (rk.conf_set(conf, "bootstrap.servers", argv[3], words, sizeof words))
         fail("bootstrap.servers", words);
@@ -91,6 +93,10 @@ int main(int argc, char **argv)
         if (!equals)
             fail(argv[i], "not name=value");
         *equals = 0;
+        if (!strcmp(argv[i], "rate")) {
+            rate = atof(equals + 1);
+            continue;
+        }
         if (rk.conf_set(conf, argv[i], equals + 1, words, sizeof words))
             fail(argv[i], words);
     }
@@ -103,6 +109,8 @@ int main(int argc, char **argv)
 
     double begun = now();
     for (long n = 0; n < wanted; n++) {
+        while (rate > 0 && n % 64 == 0 && (double)n > (now() - begun) * rate)
+            serve(queue, 1);
         size_t i = (size_t)n % count;
         void *value = records[i].value;
         size_t len = records[i].lens[1];

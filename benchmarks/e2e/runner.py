@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -103,15 +104,23 @@ def run(contender: Contender, values: dict[str, str], timeout: float) -> dict[st
         "peak_rss_mib": memory.kib / 1024,
         "whole_seconds": time.monotonic() - begun,
         "load_average": os.getloadavg()[0],
+        **({"threads": told["threads"]} if "threads" in told else {}),
     }
 
 
-def compete(contenders: list[Contender], values: dict[str, str], reps: int, timeout: float) -> list[dict[str, Any]]:
-    """All contenders in turn, `reps` times over, so that a drift of the machine meets them alike."""
+def compete(
+    contenders: list[Contender],
+    values: dict[str, str],
+    reps: int,
+    timeout: float,
+    after: Callable[[], object] = lambda: None,
+) -> list[dict[str, Any]]:
+    """All contenders in turn, `reps` times over, so that a drift of the machine meets them alike; `after` each run."""
     rows = []
     for rep in range(reps):
         for contender in contenders:
             row = run(contender, values, timeout)
+            after()
             rows.append({"rep": rep, **row})
             print(
                 f"  {rep + 1}/{reps} {contender.name:24} {row['records_per_second'] / 1e3:8.0f} k/s "

@@ -60,7 +60,14 @@ class Deferral:
         largest = known.max_message_bytes if known is not None else DEFAULT_MESSAGE_BYTES
         room = max(2 << 20, settings.memory_bytes // _SHARE)
         properties = producer_properties(settings, largest)
-        self.producer = Producer(properties, self.topic, ledger, records=room // _RECORD_BYTES, bytes=room)
+        self.producer = Producer(
+            properties,
+            self.topic,
+            ledger,
+            records=room // _RECORD_BYTES,
+            bytes=room,
+            partitions=known.partitions if known is not None else 0,
+        )
 
     def _look(self) -> ParkingTopic | None:
         """The topic, made where it was missing; None: no broker answers."""

@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from harness.fixtures import require_java
 from harness.kafka import KafkaServer
 from harness.scene import Broker
-from harness.topics import create_topic, partitions_of
+from harness.topics import create_topic, ends, partitions_of
 from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.core.ledger import Ledger
 from tidegate.core.parked import decode
@@ -187,6 +187,31 @@ def test_a_hundred_thousand_through_a_small_queue(broker: Broker, topic: str) ->
         assert one.producer.stats()["bytes"] == 0
         assert not one.failures
     assert offsets(broker.bootstrap_servers, topic) == Counter(range(count))
+
+
+@pytest.mark.parametrize(
+    ("partitions", "wanted"),
+    [
+        (4, {3}),
+        (3, {1}),
+        (0, {0, 1, 2, 3}),  # librdkafka's choice, by the key
+        (8, {0, 1, 2, 3}),  # the topic has fewer by now: there is no partition 7
+    ],
+)
+def test_a_record_goes_to_the_partition_with_its_own_number(
+    embedded: EmbeddedBroker, partitions: int, wanted: set[int]
+) -> None:
+    with parking(embedded.bootstrap_servers, partitions=partitions) as one:
+        one.park(0)  # before it the client does not know how many there are
+        one.drain_until(one.idle)
+        for offset in range(1, 100):
+            assert one.park(offset, b"key %d" % offset) == "parked"
+        one.drain_until(one.idle)
+        assert one.row() == {"polled": 100, "deferred": 100}
+        # The first was given to librdkafka before it could know better.
+        assert one.codes() == ({"topic-missing"} if partitions == 8 else set())
+    assert offsets(embedded.bootstrap_servers) == Counter(range(100))
+    assert {p for p in range(4) if ends(embedded.bootstrap_servers, [("parked", p)])["parked", p]} == wanted
 
 
 def test_librdkafkas_own_limit_is_a_full_queue_too(embedded: EmbeddedBroker) -> None:

@@ -38,6 +38,7 @@ cdef class Producer(Reports):
     cdef int32_t _inside                 # it is in `put`, and may hold the client: see `retire`
     cdef uint8_t *_scratch               # owns: the envelope in hand
     cdef size_t _scratch_room
+    cdef int32_t _partitions             # of the topic; 0: librdkafka chooses one by the key
     cdef int32_t refused                 # librdkafka's error of the last FAILED
 
     cdef int park(self, tg_slot *slot, uint32_t gap, int klass, const rd_kafka_message_t *message,

@@ -19,6 +19,8 @@ class Producer:
         bytes: most bytes of their keys and envelopes; a record that is larger than all goes alone.
         attempts: how often a record is produced before it goes back to the reader, 1 to 16.
         retry_seconds: before the second attempt, twice as long before each further one, at most 30.
+        partitions: of the topic: a record goes to the one with its own partition's number, modulo them; 0: librdkafka
+            chooses by the key.
 
     Raises:
         ConfigError: librdkafka refuses a property.
@@ -35,6 +37,7 @@ class Producer:
         bytes: int = 16 << 20,  # noqa: A002 - as everywhere
         attempts: int = 3,
         retry_seconds: float = 1.0,
+        partitions: int = 0,
     ) -> None: ...
     @property
     def name(self) -> str: ...

@@ -34,6 +34,7 @@ from tidegate.core.rdkafka cimport (
     TG_RK_ERR_MSG_SIZE_TOO_LARGE,
     TG_RK_ERR_PURGE_QUEUE,
     TG_RK_ERR_QUEUE_FULL,
+    TG_RK_ERR_UNKNOWN_PARTITION,
     TG_RK_EVENT_DR,
     TG_RK_EVENT_ERROR,
     TG_RK_EVENT_LOG,
@@ -103,6 +104,9 @@ cdef class Producer(Reports):
             eighth of the records, and a quarter of the bytes on top, are for what is parked out of the rings.
         attempts: how often a record is produced before it goes back to the reader.
         retry_seconds: before the second attempt, twice as long before each further one, at most 30.
+        partitions: of the topic, as far as is known: a record goes to the one with its own partition's number, modulo
+            them. So what was read together stays together, and nobody has to hash the key again, by which its own
+            partition was chosen. 0: librdkafka chooses by the key.
 
     Raises:
         ConfigError: librdkafka refuses a property.
@@ -110,7 +114,8 @@ cdef class Producer(Reports):
     """
 
     def __init__(self, dict properties not None, str topic not None, Ledger ledger not None, *,
-                 uint32_t records=65536, size_t bytes=16 << 20, int attempts=3, double retry_seconds=1.0):
+                 uint32_t records=65536, size_t bytes=16 << 20, int attempts=3, double retry_seconds=1.0,
+                 int32_t partitions=0):
         self.rk = rdkafka()
         self._fd = self._reader_fd = -1
         self.ledger, self.mailbox, self.name = ledger, Mailbox(), topic
@@ -121,6 +126,7 @@ cdef class Producer(Reports):
         if self.waiting is NULL or self._scratch is NULL:
             raise MemoryError
         self._scratch_room = SCRATCH_BYTES
+        self._partitions = max(partitions, 0)
         made = PROPERTIES | properties
         self._servers = str(made.get("bootstrap.servers", "")).encode()
         # The pool's limits are reached first: they count what waits to be produced again, too.
@@ -206,7 +212,7 @@ cdef class Producer(Reports):
         cdef uint8_t *grown
         cdef size_t size, written
         cdef int64_t next = slot.next, covered = slot.covered
-        cdef int32_t err
+        cdef int32_t err, partition = TG_RK_PARTITION_UA
         if tg_load_i32(&self.stalled):
             return FULL
         record.topic = self.ledger.lanes[slot.lane].topic
@@ -230,10 +236,18 @@ cdef class Producer(Reports):
             self.refused = TG_RK_ERR_MSG_SIZE_TOO_LARGE  # nothing else can be wrong with what Kafka handed out
             return FAILED
         self.ledger.park(slot, record.klass, record.offset)
-        if self.rk.produce(self.topic, TG_RK_PARTITION_UA, TG_RK_MSG_F_COPY, self._scratch, size, key, key_len,
-                           entry) == 0:
+        if self._partitions:
+            partition = slot.partition % self._partitions
+        if self.rk.produce(self.topic, partition, TG_RK_MSG_F_COPY, self._scratch, size, key, key_len, entry) == 0:
             return PARKED
         err = self.rk.last_error()
+        if err == TG_RK_ERR_UNKNOWN_PARTITION and self._partitions:
+            # The topic was made anew with fewer. Retries let librdkafka choose as well.
+            self._partitions = 0
+            if self.rk.produce(self.topic, TG_RK_PARTITION_UA, TG_RK_MSG_F_COPY, self._scratch, size, key, key_len,
+                               entry) == 0:
+                return PARKED
+            err = self.rk.last_error()
         self.ledger.park_refused(slot, record.klass, next, covered)
         self.pool.undo_spsc(entry)
         if err == TG_RK_ERR_QUEUE_FULL:
