@@ -314,7 +314,7 @@ cdef class Producer(Reports):
         cdef uint8_t *bytes = record_bytes(record)
         cdef uint8_t *grown
         cdef size_t key_len = 0 if record.key_len == TG_NULL_LEN else record.key_len, size, written
-        cdef int32_t err
+        cdef int32_t partition = TG_RK_PARTITION_UA
         if self.client is NULL or self.stalled or self.failed:
             return FULL
         parked.topic, parked.topic_len = self.ledger.lanes[slot.lane].topic, self.ledger.lanes[slot.lane].topic_len
@@ -345,11 +345,12 @@ cdef class Producer(Reports):
             return FULL
         entry.size, entry.key_len, entry.null_key = size, key_len, record.key_len == TG_NULL_LEN
         entry.slot, entry.gap, entry.offset, entry.klass = record.slot, record.gap, record.offset, <uint8_t>klass
-        if self.rk.produce(self.topic, TG_RK_PARTITION_UA, TG_RK_MSG_F_COPY, self._own_scratch, size,
+        if self._partitions:
+            partition = slot.partition % self._partitions
+        if self.rk.produce(self.topic, partition, TG_RK_MSG_F_COPY, self._own_scratch, size,
                            NULL if entry.null_key else bytes + record.value_len, key_len, entry) != 0:
-            err = self.rk.last_error()
             self.pool.undo_own(entry)
-            return FULL if err == TG_RK_ERR_QUEUE_FULL else FAILED
+            return FULL if self.rk.last_error() == TG_RK_ERR_QUEUE_FULL else FAILED
         # Reports are dealt with in this thread, so nothing of this can be seen before it is whole.
         self.ledger.evict(slot, klass)
         self.evicted += 1
