@@ -18,8 +18,9 @@ from confluent_kafka.admin import AdminClient
 
 from benchmarks.e2e import events, rates
 from benchmarks.e2e.park import KBYTES, RECORDS
-from benchmarks.e2e.runner import ROOT, Contender, compete, report, tidegate
+from benchmarks.e2e.runner import ROOT, Contender, compete, medians, report, tidegate
 from harness.topics import create_topic, delete_topic
+from tidegate import allocator
 from tidegate.core.producer import PROPERTIES
 
 LOOP = str(rates.HERE / "contenders" / "shed_sidecar.py")
@@ -42,7 +43,7 @@ def build_raw() -> str:
     return str(target)
 
 
-def shedding(name: str, what: str, policy: str, python: str = sys.executable) -> Contender:
+def shedding(name: str, what: str, policy: str) -> Contender:
     """The sidecar into blackhole:, with a standing order."""
     made = tidegate(
         name,
@@ -51,22 +52,24 @@ def shedding(name: str, what: str, policy: str, python: str = sys.executable) ->
         TIDEGATE_BULK_ON_PRESSURE=policy,
         TIDEGATE_NORMAL_ON_PRESSURE=policy,
     )
-    return Contender(name, [python, LOOP, what, str(SHARE[what])], made.env)
+    return Contender(name, [sys.executable, LOOP, what, str(SHARE[what])], made.env)
 
 
-def contenders(out: str, which: tuple[str, str]) -> list[Contender]:
-    """The raw loops, and tidegate's forms; `which`: a python and what to add to the names."""
+def contenders(out: str) -> list[Contender]:
+    """The raw loops, and tidegate's forms."""
     raw_read = next(one for one in rates.drain_contenders() if one.name == FLOOR)
     properties = [f"producer.{name}={value}" for name, value in PROPERTIES.items() if name != "log.queue"]
     properties += [f"producer.queue.buffering.max.messages={RECORDS}", f"producer.queue.buffering.max.kbytes={KBYTES}"]
     raw_park = [build_raw(), rates.librdkafka(), "{bootstrap}", "{topic}", "{group}", "{records}", out, str(EVERY)]
-    python, mark = which
+    raw_park += [*rates.RAW_PROPERTIES, *properties]
+    own = allocator.library()  # tidegate's, where it is installed
     return [
         raw_read,
-        Contender(RAW_PARK, [*raw_park, *rates.RAW_PROPERTIES, *properties]),
-        shedding(f"tidegate delivers{mark}", "deliver", "defer", python),
-        shedding(f"tidegate drops{mark}", "drop", "sample", python),
-        shedding(f"tidegate parks{mark}", "park", "defer", python),
+        Contender(RAW_PARK, raw_park),
+        *([] if own is None else [Contender(f"{RAW_PARK}, mimalloc", raw_park, {"LD_PRELOAD": str(own)})]),
+        shedding("tidegate delivers", "deliver", "defer"),
+        shedding("tidegate drops", "drop", "sample"),
+        shedding("tidegate parks", "park", "defer"),
     ]
 
 
@@ -79,12 +82,28 @@ def clear(bootstrap: str) -> None:
             done.result(20)
 
 
+def ratios(table: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    """What was promised: rates as parts of another's, median and best of the turns."""
+    pairs = [
+        ("tidegate drops", "tidegate delivers"),
+        ("tidegate drops", FLOOR),
+        ("tidegate parks", RAW_PARK),
+        ("tidegate parks", f"{RAW_PARK}, mimalloc"),
+    ]
+    columns = {"median": "records_per_second", "best": "best_records_per_second"}
+    return {
+        f"{one} / {other}": {of: table[one][column] / table[other][column] for of, column in columns.items()}
+        for one, other in pairs
+        if one in table and other in table
+    }
+
+
 def main(bootstrap: str, options: argparse.Namespace, added: list[Contender], only: list[str], out: Path | None) -> str:
     """Fills a topic unless one is named, runs all contenders, reports. Returns the topic."""
     topic = str(options.topic or rates.filled(bootstrap, options.records))
     parked = f"bench-shed-{uuid.uuid4().hex[:8]}"
     create_topic(bootstrap, parked, events.PARTITIONS, {"retention.bytes": "134217728", "segment.bytes": "67108864"})
-    found = contenders(parked, (sys.executable, "")) + added
+    found = contenders(parked) + added
     if only:
         found = [one for one in found if one.name in only]
     values = {"bootstrap": bootstrap, "topic": topic, "records": str(options.records)}
@@ -93,5 +112,8 @@ def main(bootstrap: str, options: argparse.Namespace, added: list[Contender], on
     finally:
         delete_topic(bootstrap, parked)
     title = f"shed: {options.records} events of about 266 bytes, {events.PARTITIONS} partitions, lz4; 95 % shed"
-    report(title, rows, FLOOR, {}, out)
+    found_ratios = ratios(medians(rows))
+    report(title, rows, FLOOR, {"ratios": found_ratios}, out)
+    for name, ratio in found_ratios.items():
+        print(f"{name:60}" + "".join(f"{of}: {value:.2f}  " for of, value in ratio.items()))
     return topic
