@@ -171,6 +171,11 @@ class Member:
         return self.intake.producer
 
     @property
+    def reported(self) -> bool:
+        """There are reports on parked records that the event loop has not seen."""
+        return self.producer is not None and bool(self.producer.reports)
+
+    @property
     def idle(self) -> bool:
         """Nothing is buffered, in flight or being parked."""
         return self.delivery.idle and (self.producer is None or self.producer.idle)

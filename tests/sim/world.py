@@ -150,7 +150,7 @@ class World(Actions):
                     member.pump()
                     for _ in range(member.producer.inside if member.producer is not None else 0):
                         member.producer.step()
-                if not self.app.sends and all(member.idle for member in self.members):
+                if not self.app.sends and not any(member.reported for member in self.members):
                     break
                 for _ in range(len(self.app.sends) + len(self.app.late)):
                     self.app.step(self.now)
