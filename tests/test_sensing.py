@@ -88,3 +88,12 @@ def test_where_nothing_is_to_be_seen_it_is_quiet() -> None:
     assert not looking.look(state(reason="operator")).quiet
     looking.figures.target = "down"
     assert not looking.look(state()).quiet
+
+
+def test_a_parking_topic_with_nothing_in_it_is_quiet() -> None:
+    """It is shut, so the ends of its partitions stay in its queue, as if they were records."""
+    looking = Looking()
+    assert looking.look(state(parking=True, queued=8, position=30, end=30)).quiet
+    assert not looking.look(state(parking=True, queued=9, position=30, end=31)).quiet
+    assert not looking.look(state(parking=True, queued=8, position=30, end=None)).quiet, "nobody knows"
+    assert not looking.look(state(queued=8, position=30, end=30)).quiet, "of others that are read: for a moment"

@@ -143,6 +143,10 @@ class Sidecar:
         self._notes = NoteLog(log)
         budget = settings.budget
         rules = rule_table(settings)
+        # Before the Kafka clients exist: an address in use ends the process here.
+        ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
+        admin_socket = self._admin_socket(settings)
+        self.deferral = Deferral(settings, until_end=until_end)  # looks from here on, while the sink is imported
         self.sink = open_sink(
             settings.sink_url or "",
             SinkOptions(
@@ -162,11 +166,7 @@ class Sidecar:
             settings.batch_max_bytes,
             settings.batch_linger_ms / 1000,
         )
-        # Before the Kafka clients exist: an address in use ends the process here.
-        ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
-        admin_socket = self._admin_socket(settings)
-        self.deferral = Deferral(settings, self.ledger, until_end=until_end)
-        producer = self.deferral.producer
+        producer = self.deferral.found(self.ledger)  # until then nothing has joined the group
         self._lanes = count_lanes(settings.topics, consumer_properties(settings, lanes=1)) + (producer is not None)
         self._crowded = False
         subscriptions = _subscriptions(settings, rules, self._lanes, self.deferral.topic)

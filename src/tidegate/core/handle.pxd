@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from tidegate.core.commits cimport Commits
+from tidegate.core.ends cimport Ends
 from tidegate.core.lanes cimport tg_lane
 from tidegate.core.ledger cimport tg_slot
 from tidegate.core.rdkafka cimport rd_kafka_event_t, rd_kafka_topic_partition_list_t
@@ -15,7 +16,6 @@ cdef class Handle(Commits):
     cdef int64_t assign_after_ns
     cdef int64_t look_after_ns
     cdef int64_t look_every_ns
-    cdef int64_t look_ends_ns            # when to ask next where the logs end
     cdef int64_t revoke_until_ns
     cdef int64_t awaiting_ns             # since when an assignment is waited for; 0: the last word was an assignment
     cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
@@ -24,6 +24,7 @@ cdef class Handle(Commits):
     cdef uint64_t losses
     cdef bint silent                     # a member without partitions is told nothing (KIP-848)
     cdef Start start
+    cdef Ends log_ends
     cdef bint find_ends
 
     cdef bint changing(self) noexcept nogil

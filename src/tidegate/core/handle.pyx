@@ -11,6 +11,7 @@ from libc.stdio cimport snprintf
 
 from tidegate.core.atomic cimport tg_load_u64, tg_store_i32, tg_store_i64
 from tidegate.core.client cimport RETRY_NS
+from tidegate.core.ends cimport Ends
 from tidegate.core.intake cimport Intake
 from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_ORPHAN
 from tidegate.core.mailbox cimport (
@@ -44,7 +45,6 @@ from tidegate.errors import BrokerError
 cdef enum:
     SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
     LOOK_MS = 2000               # topics made anew are noticed at least so often
-    LOOK_ENDS_NS = 1000000000    # what comes into held lanes is seen so often
 
 
 cdef class Handle(Commits):
@@ -69,11 +69,13 @@ cdef class Handle(Commits):
         self.find_ends = find_ends
         self.silent = properties.get("group.protocol") == "consumer"
         self.start = Start(intake, mailbox, number, start=start, find_ends=find_ends)
+        self.log_ends = Ends(intake, number)
         self.look_every_ns = min(LOOK_MS, int(properties.get("topic.metadata.refresh.interval.ms", LOOK_MS))) * 1000000
         subscription = self.rk.topic_partition_list_new(len(topics))
         for topic in topics:
             self.rk.topic_partition_list_add(subscription, topic.encode(), -1)
         self.start.attach(self.client, wake_fd, subscription)
+        self.log_ends.attach(self.client, wake_fd)
         err = self.rk.subscribe(self.client, subscription)
         self.rk.topic_partition_list_destroy(subscription)
         if err:
@@ -94,6 +96,7 @@ cdef class Handle(Commits):
             self._event(event, now_ns)
             self.rk.event_destroy(event)
         self.start.serve(now_ns)
+        self.log_ends.serve(now_ns)
         if self.assigning is not NULL and now_ns >= self.assign_after_ns:
             self._assign(now_ns)
         if self.revoking is not NULL and (now_ns >= self.revoke_until_ns or not self._busy()):
@@ -103,9 +106,8 @@ cdef class Handle(Commits):
             if now_ns >= self.look_after_ns and not self.last_commit_until_ns:
                 self.look_after_ns = now_ns + self.look_every_ns
                 self.start.look()
-            if now_ns >= self.look_ends_ns and not self.last_commit_until_ns:
-                self.look_ends_ns = now_ns + LOOK_ENDS_NS
-                self.start.look_ends(now_ns)
+            if not self.last_commit_until_ns:
+                self.log_ends.look(now_ns)
         if self.closing:
             self.closed = self.closed or self.rk.consumer_closed(self.client)
         elif self.last_commit_until_ns:
@@ -391,6 +393,7 @@ cdef class Handle(Commits):
             self.rk.topic_partition_list_destroy(self.revoking)
             self.revoking = NULL
         self.start.destroy()
+        self.log_ends.destroy()
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
             if lane.handle == self.number and lane.queue is not NULL:

@@ -124,6 +124,8 @@ cdef class Ledger:
     cdef void park(self, tg_slot *slot, int klass, int64_t offset) noexcept nogil
     cdef void park_refused(self, tg_slot *slot, int klass, int64_t next, int64_t covered) noexcept nogil
     cdef void park_failed(self, tg_slot *slot, int klass) noexcept nogil
+    cdef uint64_t parked_begun(self) noexcept nogil
+    cdef uint64_t parked_ended(self) noexcept nogil
 
     cdef uint64_t _ended(self, int lane, int klass, int disposition) noexcept nogil
 

@@ -199,6 +199,22 @@ cdef class Ledger:
         tg_store_u64(&slot.parked, slot.parked - 1)
         tg_store_u64(&self.parked[klass], self.parked[klass] - 1)
 
+    cdef uint64_t parked_begun(self) noexcept nogil:
+        """Records that were given to the producer so far, less what came back into a ring."""
+        cdef uint64_t n = 0
+        cdef int k
+        for k in range(TG_CLASSES):
+            n += self.parked[k]
+        return n
+
+    cdef uint64_t parked_ended(self) noexcept nogil:
+        """How many of them have ended. Never more than `parked_begun`, and as many where none is with the producer."""
+        cdef uint64_t n = 0
+        cdef int k
+        for k in range(TG_CLASSES):
+            n += tg_load_u64(&self.unparked[k])
+        return n
+
     # --- event loop -------------------------------------------------------------------------------
 
     cdef void _advance(self, tg_slot *slot) noexcept nogil:
@@ -275,7 +291,7 @@ cdef class Ledger:
     cdef void settle_parked(self, int klass, int disposition, uint32_t number, int64_t first, uint32_t count,
                             uint32_t gap) noexcept nogil:
         """Ends `count` neighbouring records of one slot that were with the producer."""
-        self.unparked[klass] += count
+        tg_store_u64(&self.unparked[klass], self.unparked[klass] + count)
         self.settle_run(klass, disposition, number, first, count, gap)
 
     def topic_of(self, uint32_t number) -> str:
