@@ -9,7 +9,8 @@ does without parking; the topic is asked for again until it is there, and nothin
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,6 +30,11 @@ log = structlog.get_logger("tidegate.parking")
 AGAIN_SECONDS = 10.0
 _SHARE = 16  # of the budget, for what is with the producer: one part in so many
 _RECORD_BYTES = 400  # about what a record takes there
+
+
+def _ending() -> bool:
+    """The interpreter ends, and only waits for its threads: a start that failed, or was told to stop."""
+    return not threading.main_thread().is_alive()
 
 
 class Deferral:
@@ -55,11 +61,15 @@ class Deferral:
             return
         self.topic = settings.parking_topic_name
         if self.topic is not None:
-            # No daemon: at the end of a start that fails meanwhile the interpreter waits for it, a few seconds at most,
-            # because librdkafka must not be at work when the process is taken down.
-            thread = ThreadPoolExecutor(1, "tidegate-parking")
-            self._looking = thread.submit(self._look)
-            thread.shutdown(wait=False)
+            self._looking = Future()
+            # No daemon: librdkafka must not be at work when the process is taken down.
+            threading.Thread(target=self._begin, args=(self._looking,), name="tidegate-parking").start()
+
+    def _begin(self, looking: Future[ParkingTopic | None]) -> None:
+        try:
+            looking.set_result(self._look())
+        except Exception as error:
+            looking.set_exception(error)
 
     def found(self, ledger: Ledger) -> Producer | None:
         """Waits for the look at the topic, five seconds or so where no broker answers, and makes the producer.
@@ -81,8 +91,10 @@ class Deferral:
     def _look(self) -> ParkingTopic | None:
         """The topic, made where it was missing; None: no broker answers."""
         try:
-            found = ensure(self._settings)
+            found = ensure(self._settings, unwanted=_ending)
         except NoAnswerError as error:
+            if _ending():
+                return None
             log.warning("no broker answers for the parking topic; nothing is parked before", topic=self.topic,
                         reason=str(error))  # fmt: skip
             return None
