@@ -12,13 +12,13 @@ from libc.stdio cimport snprintf
 from tidegate.core.atomic cimport tg_load_u64, tg_store_i32, tg_store_i64
 from tidegate.core.client cimport RETRY_NS
 from tidegate.core.ends cimport Ends
+from tidegate.core.events cimport note_event
 from tidegate.core.intake cimport Intake
 from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_ORPHAN
 from tidegate.core.mailbox cimport (
     NOTE_ASSIGNED,
     NOTE_ERROR,
     NOTE_FATAL,
-    NOTE_LOG,
     NOTE_LOST,
     NOTE_RESET,
     NOTE_REVOKED,
@@ -115,26 +115,15 @@ cdef class Handle(Commits):
 
     cdef void _event(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
         cdef int32_t kind = self.rk.event_type(event)
-        cdef const char *facility
-        cdef const char *text
-        cdef int level
         cdef int32_t err
         cdef char words[TG_NOTE_TEXT]
         if kind == TG_RK_EVENT_REBALANCE:
             self._rebalance(event, now_ns)
-        elif kind == TG_RK_EVENT_LOG:
-            if self.rk.event_log(event, &facility, &text, &level) == 0:
-                snprintf(words, sizeof(words), b"%s: %s", facility, text)
-                self.mailbox.put(NOTE_LOG, level, 0, words)
-        elif kind == TG_RK_EVENT_ERROR:
-            if self.rk.event_error_is_fatal(event):
-                self.rk.fatal_error(self.client, words, sizeof(words))
-                self.mailbox.put(NOTE_FATAL, self.rk.event_error(event), 0, words)
+        elif kind == TG_RK_EVENT_LOG or kind == TG_RK_EVENT_ERROR:
+            if note_event(self.rk, self.client, event, self.mailbox):
                 self.failed = True
-            else:
-                self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
-                if self.rk.event_error(event) == TG_RK_ERR_ALL_BROKERS_DOWN:
-                    self._hurry(now_ns)
+            elif kind == TG_RK_EVENT_ERROR and self.rk.event_error(event) == TG_RK_ERR_ALL_BROKERS_DOWN:
+                self._hurry(now_ns)
         elif kind == TG_RK_EVENT_OFFSET_COMMIT:
             self._answered(event)
             err = self.rk.event_error(event)
