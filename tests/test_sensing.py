@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.figures import Class, Figures
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 from tidegate.pressure.policy import policies
 from tidegate.sensing import Look, Senses
@@ -16,7 +16,7 @@ class Looking:
     """Senses over real rings and a real ledger, a look each tenth of a second."""
 
     def __init__(self, texts: dict[EventClass, str] | None = None) -> None:
-        self.rings, self.ledger, self.figures = Rings(4 << 20), Ledger(1000), Figures()
+        self.rings, self.ledger, self.figures = Rings(4 << 20), LedgerFace(1000), Figures()
         self.senses = Senses(self.rings, self.ledger, policies(texts or {}), 100 << 20)
         self.now = 10.0
 

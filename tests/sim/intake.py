@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sim.checks import Slot
 from sim.client import EOF, RESET, Client, Message
 from sim.kafka import Partition
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 
 LIVE, CLOSING, DEAD, ORPHAN = 1, 2, 3, 4  # ledger.pxd
@@ -40,7 +40,9 @@ class Lane:
 
 
 class Intake:
-    def __init__(self, rings: Rings, ledger: Ledger, clock: Callable[[], float], carry_max: int, mutant: str) -> None:
+    def __init__(
+        self, rings: Rings, ledger: LedgerFace, clock: Callable[[], float], carry_max: int, mutant: str
+    ) -> None:
         self.rings, self.ledger, self.clock, self.carry_max, self.mutant = rings, ledger, clock, carry_max, mutant
         self.lanes: dict[str, Lane] = {}
         self.slots: dict[int, Slot] = {}  # by number: the newest with it

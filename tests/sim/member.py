@@ -13,7 +13,7 @@ from sim.handle import Handle
 from sim.intake import FLOWING, Intake, Lane
 from sim.kafka import ViolationError
 from tidegate.core.dispatcher import Dispatcher
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.delivery.inflight import Held
@@ -77,7 +77,7 @@ class Member:
         shape: Any,
     ) -> None:
         self.name, self.clients, self.app, self.checks, self.clock = name, clients, app, checks, clock
-        self.ledger = Ledger(shape.span)
+        self.ledger = LedgerFace(shape.span)
         self.rings = Rings(shape.chunks * 4096, 4096)
         self.dispatcher = Dispatcher(self.rings, self.ledger, "ndjson", shape.batch, 1 << 14, 0.005)
         self.intake = Intake(self.rings, self.ledger, clock, shape.carry, shape.mutant)

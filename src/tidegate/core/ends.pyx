@@ -10,7 +10,6 @@ process is to cost nothing.
 from libc.string cimport strcmp
 
 from tidegate.core.atomic cimport tg_load_i32, tg_store_i64
-from tidegate.core.ledger cimport TG_SLOT_LIVE, tg_slot
 from tidegate.core.questions cimport ask_offsets
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_OK,
@@ -22,6 +21,7 @@ from tidegate.core.rdkafka cimport (
     rd_kafka_topic_partition_t,
     rdkafka,
 )
+from tidegate.core.slots cimport TG_SLOT_LIVE, tg_slot
 
 cdef enum:
     LOOK_NS = 1000000000         # what comes into held lanes is seen so often

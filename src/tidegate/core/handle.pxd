@@ -5,8 +5,8 @@ from libc.stdint cimport int64_t, uint64_t
 from tidegate.core.commits cimport Commits
 from tidegate.core.ends cimport Ends
 from tidegate.core.lanes cimport tg_lane
-from tidegate.core.ledger cimport tg_slot
 from tidegate.core.rdkafka cimport rd_kafka_event_t, rd_kafka_topic_partition_list_t
+from tidegate.core.slots cimport tg_slot
 from tidegate.core.start cimport Start
 
 cdef class Handle(Commits):

@@ -14,7 +14,6 @@ from tidegate.core.client cimport RETRY_NS
 from tidegate.core.ends cimport Ends
 from tidegate.core.events cimport note_event
 from tidegate.core.intake cimport Intake
-from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_ORPHAN
 from tidegate.core.mailbox cimport (
     NOTE_ASSIGNED,
     NOTE_ERROR,
@@ -38,6 +37,7 @@ from tidegate.core.rdkafka cimport (
     TG_RK_OFFSET_BEGINNING,
     rd_kafka_topic_partition_t,
 )
+from tidegate.core.slots cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_ORPHAN
 from tidegate.core.start cimport Start
 
 from tidegate.errors import BrokerError

@@ -12,7 +12,7 @@ from libc.string cimport memcpy
 
 from tidegate.core.atomic cimport tg_load_i32, tg_store_i32
 from tidegate.core.events cimport note_event
-from tidegate.core.ledger cimport TG_DEFERRED, TG_DISCARDED, TG_SLOT_LIVE, TG_SLOT_ORPHAN
+from tidegate.core.ledger cimport TG_DEFERRED, TG_DISCARDED
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_FATAL,
     TG_RK_ERR_INVALID_RECORD,
@@ -25,6 +25,7 @@ from tidegate.core.rdkafka cimport (
     TG_RK_PARTITION_UA,
     rd_kafka_message_t,
 )
+from tidegate.core.slots cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN
 
 cdef extern from *:
     """
