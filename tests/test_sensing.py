@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.figures import Class, Figures
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 from tidegate.pressure.policy import policies
 from tidegate.sensing import Look, Senses
@@ -16,7 +16,7 @@ class Looking:
     """Senses over real rings and a real ledger, a look each tenth of a second."""
 
     def __init__(self, texts: dict[EventClass, str] | None = None) -> None:
-        self.rings, self.ledger, self.figures = Rings(4 << 20), Ledger(1000), Figures()
+        self.rings, self.ledger, self.figures = Rings(4 << 20), LedgerFace(1000), Figures()
         self.senses = Senses(self.rings, self.ledger, policies(texts or {}), 100 << 20)
         self.now = 10.0
 
@@ -88,3 +88,12 @@ def test_where_nothing_is_to_be_seen_it_is_quiet() -> None:
     assert not looking.look(state(reason="operator")).quiet
     looking.figures.target = "down"
     assert not looking.look(state()).quiet
+
+
+def test_a_parking_topic_with_nothing_in_it_is_quiet() -> None:
+    """It is shut, so the ends of its partitions stay in its queue, as if they were records."""
+    looking = Looking()
+    assert looking.look(state(parking=True, queued=8, position=30, end=30)).quiet
+    assert not looking.look(state(parking=True, queued=9, position=30, end=31)).quiet
+    assert not looking.look(state(parking=True, queued=8, position=30, end=None)).quiet, "nobody knows"
+    assert not looking.look(state(queued=8, position=30, end=30)).quiet, "of others that are read: for a moment"

@@ -75,8 +75,8 @@ def app(*arguments: str) -> Iterator[str]:
         process.wait()
 
 
-def loop(name: str, file: str, env: dict[str, str]) -> Contender:
-    return Contender(name, [sys.executable, str(HERE / "contenders" / file)], env)
+def loop(name: str, module: str, env: dict[str, str]) -> Contender:
+    return Contender(name, [sys.executable, "-m", f"benchmarks.e2e.contenders.{module}"], env)
 
 
 def drain_contenders() -> list[Contender]:
@@ -84,8 +84,8 @@ def drain_contenders() -> list[Contender]:
     return [
         Contender("raw C loop", raw),
         tidegate("tidegate", "blackhole:"),
-        loop("confluent-kafka + orjson", "client_loop.py", {"SINK": ""}),
-        loop("aiokafka + orjson", "aiokafka_loop.py", {"SINK": ""}),
+        loop("confluent-kafka + orjson", "client_loop", {"SINK": ""}),
+        loop("aiokafka + orjson", "aiokafka_loop", {"SINK": ""}),
     ]
 
 
@@ -95,8 +95,8 @@ def push_contenders(sink: str) -> list[Contender]:
         tidegate("tidegate ndjson", sink),
         tidegate("tidegate ndjson fixed", sink, TIDEGATE_LIMITER="fixed"),
         tidegate("tidegate json", sink, TIDEGATE_FORMAT="json"),
-        loop("confluent-kafka + aiohttp", "client_loop.py", env),
-        loop("aiokafka + aiohttp", "aiokafka_loop.py", env),
+        loop("confluent-kafka + aiohttp", "client_loop", env),
+        loop("aiokafka + aiohttp", "aiokafka_loop", env),
     ]
 
 

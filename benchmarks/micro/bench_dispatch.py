@@ -19,7 +19,7 @@ from benchmarks.e2e.events import events
 
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.extra import Extra
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 
 BULK = 3
@@ -37,7 +37,7 @@ EXTRAS: dict[str, Callable[[int, int], Extra]] = {
 
 def measure(benchmark: Benchmark, format: str, extra: Callable[[int, int], Extra] | None = None) -> None:  # noqa: A002
     """Shop events of about 266 bytes, one behind the other in one partition, with an extra where there is one."""
-    ledger, rings = Ledger(), Rings(16 << 20)
+    ledger, rings = LedgerFace(), Rings(16 << 20)
     ledger.add_lane("shop.events")
     slot = ledger.test_open(0, 0, 0)
     origin = ledger.test_origin(b"shop.events", 7)

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.e2e.events import events
 
 from tidegate.core import parked
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.parking import Parked
 from tidegate.core.producer import Producer
 
@@ -46,7 +46,7 @@ def test_park(benchmark: Benchmark) -> None:
     found: list[float] = []
 
     def park() -> None:
-        ledger = Ledger()
+        ledger = LedgerFace()
         ledger.add_lane("shop.events")
         slot = ledger.test_open(0, 0, 0)
         producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": "0"}, "parked", ledger, bytes=64 << 20)

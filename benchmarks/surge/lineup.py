@@ -11,10 +11,9 @@ import os
 import sys
 from pathlib import Path
 
-from benchmarks.e2e.runner import ROOT, Contender
+from benchmarks.e2e.runner import Contender
 from tidegate.config import Settings
 
-HERE = ROOT / "benchmarks" / "surge"
 COMMAND = [sys.executable, "-m", "tidegate", "run", "--summary"]
 COMMON = {
     "TIDEGATE_KAFKA_BOOTSTRAP_SERVERS": "{bootstrap}",
@@ -36,10 +35,10 @@ FORMS: dict[str, dict[str, str]] = {
     "tidegate pause-only": {"TIDEGATE_PARKING_TOPIC": "none"},
 }
 LOOPS = {
-    "confluent-kafka pausing": ["pausing_loop.py"],
-    "confluent-kafka CoDel": ["shedding_loop.py", "CoDel"],
-    "confluent-kafka DAGOR": ["shedding_loop.py", "DAGOR"],
-    "confluent-kafka PI": ["shedding_loop.py", "PI"],
+    "confluent-kafka pausing": ["pausing_loop"],
+    "confluent-kafka CoDel": ["shedding_loop", "CoDel"],
+    "confluent-kafka DAGOR": ["shedding_loop", "DAGOR"],
+    "confluent-kafka PI": ["shedding_loop", "PI"],
 }
 # Programs of `peers`: (command, what is there once it is built). Dapr is not among them: its apps speak its way.
 _JAVA = "{peers}/src/java/target"
@@ -65,8 +64,8 @@ def contenders() -> list[Contender]:
         for name, form in FORMS.items()
     ]
     loops = [
-        Contender(name, [sys.executable, str(HERE / "contenders" / file), *more])
-        for name, (file, *more) in LOOPS.items()
+        Contender(name, [sys.executable, "-m", f"benchmarks.surge.contenders.{module}", *more])
+        for name, (module, *more) in LOOPS.items()
     ]
     return forms + loops
 

@@ -3,18 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "tg_parked.h"
-
-static int passed, failed;
 
 static void check(int right, const char *what)
 {
-    if (right) {
-        passed++;
-        return;
-    }
-    failed++;
-    printf("FAILED %s\n", what);
+    check_value(right, what, NULL);
 }
 
 /* Of a record with everything: written by hand from the drawing in the header. */
@@ -206,6 +200,5 @@ int main(void)
     test_statuses();
     test_encoding();
     test_names();
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed != 0;
+    return check_result();
 }

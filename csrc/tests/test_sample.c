@@ -3,6 +3,7 @@
  *   test_sample           all of it
  *   test_sample strata    the two threads of tg_strata alone: under ThreadSanitizer its silence is the result
  */
+#include "check.h"
 #include "tg_strata.h"
 #include "tg_tracestate.h"
 
@@ -11,17 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int passed, failed;
-
-static void check(int right, const char *what, const char *value)
-{
-    if (right) {
-        passed++;
-        return;
-    }
-    failed++;
-    printf("FAILED %s: %.100s\n", what, value);
-}
+#define check check_value
 
 static const tg_sample nothing = {.factor = 1};
 
@@ -350,6 +341,5 @@ int main(int argc, char **argv)
         test_rate();
         test_strata();
     }
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed != 0;
+    return check_result();
 }

@@ -3,20 +3,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "tg_scan.h"
 
-static int passed, failed;
 static const char *names[8];
 static int implementations;
 
 static void check(int right, const char *what, const char *doc)
 {
-    if (right) {
-        passed++;
-        return;
-    }
-    failed++;
-    printf("FAILED %s (%s): %.100s\n", what, tg_scan_using(), doc);
+    char words[200];
+    snprintf(words, sizeof words, "%s (%s)", what, tg_scan_using());
+    check_value(right, words, doc);
 }
 
 static tg_scan_plan *plan_of(const char *const *pointers, size_t n)
@@ -274,6 +271,5 @@ int main(void)
     }
     test_plans();
     test_names();
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed != 0;
+    return check_result();
 }

@@ -1,13 +1,16 @@
 """Deferral at the start and at the end: the parking topic, its producer, and what becomes of it where nobody answers.
 
 The topic is found or made before the group is joined: a topic that came later would be read only after the client's
-next look at the metadata. Where no broker answers, the sidecar starts all the same, as it does without parking; the
-topic is asked for again until it is there, and nothing is parked before.
+next look at the metadata, and a start that is refused must not have had the group rebalance for it. So it is looked for
+early, in a thread, beside what else a start has to do. Where no broker answers, the sidecar starts all the same, as it
+does without parking; the topic is asked for again until it is there, and nothing is parked before.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,37 +32,59 @@ _SHARE = 16  # of the budget, for what is with the producer: one part in so many
 _RECORD_BYTES = 400  # about what a record takes there
 
 
+def _ending() -> bool:
+    """The interpreter ends, and only waits for its threads: a start that failed, or was told to stop."""
+    return not threading.main_thread().is_alive()
+
+
 class Deferral:
-    """The parking topic of this process.
+    """The parking topic of this process, which is looked for from now on; `found` has to be called before the group is
+    joined.
 
     Args:
         until_end: a run with an end parks nothing, and leaves what is parked to the next that has none: nobody waits
             for what comes after it.
 
     Attributes:
-        producer: None: nothing is ever parked.
+        topic: None: nothing is ever parked.
+        producer: after `found`; None: nothing is ever parked.
         ready: the topic is known to be there and fit.
-
-    Raises:
-        ConfigError: the topic cannot be made, or would lose what is parked.
     """
 
-    def __init__(self, settings: Settings, ledger: Ledger, *, until_end: bool = False) -> None:
+    def __init__(self, settings: Settings, *, until_end: bool = False) -> None:
         self._settings = settings
         self.producer: Producer | None = None
         self.ready = False
         self.topic: str | None = None
+        self._looking: Future[ParkingTopic | None] | None = None
         if until_end or not any(policy.defer for policy in settings.policies):
             return
         self.topic = settings.parking_topic_name
-        if self.topic is None:
-            return
+        if self.topic is not None:
+            self._looking = Future()
+            # No daemon: librdkafka must not be at work when the process is taken down.
+            threading.Thread(target=self._begin, args=(self._looking,), name="tidegate-parking").start()
+
+    def _begin(self, looking: Future[ParkingTopic | None]) -> None:
+        try:
+            looking.set_result(self._look())
+        except Exception as error:
+            looking.set_exception(error)
+
+    def found(self, ledger: Ledger) -> Producer | None:
+        """Waits for the look at the topic, five seconds or so where no broker answers, and makes the producer.
+
+        Raises:
+            ConfigError: the topic cannot be made, or would lose what is parked.
+        """
+        if self._looking is None or self.topic is None:
+            return None
         from tidegate.core.producer import Producer
 
-        known = self._look()
+        known = self._looking.result()
         largest = known.max_message_bytes if known is not None else DEFAULT_MESSAGE_BYTES
-        room = max(2 << 20, settings.memory_bytes // _SHARE)
-        properties = producer_properties(settings, largest)
+        room = max(2 << 20, self._settings.memory_bytes // _SHARE)
+        properties = producer_properties(self._settings, largest)
         self.producer = Producer(
             properties,
             self.topic,
@@ -68,12 +93,15 @@ class Deferral:
             bytes=room,
             partitions=known.partitions if known is not None else 0,
         )
+        return self.producer
 
     def _look(self) -> ParkingTopic | None:
         """The topic, made where it was missing; None: no broker answers."""
         try:
-            found = ensure(self._settings)
+            found = ensure(self._settings, unwanted=_ending)
         except NoAnswerError as error:
+            if _ending():
+                return None
             log.warning("no broker answers for the parking topic; nothing is parked before", topic=self.topic,
                         reason=str(error))  # fmt: skip
             return None

@@ -63,13 +63,19 @@ class Look:
 
     Attributes:
         accounted_bytes: see the module.
-        quiet: nothing is held, buffered or in flight.
+        quiet: nothing is held, buffered or in flight; ends of partitions are nothing.
     """
 
     counts: Counts
     levels: Levels
     accounted_bytes: int
     quiet: bool
+
+
+def _only_ends(state: LaneState) -> bool:
+    """Whether what is queued are no records: ends of partitions, which wait in the parking topic for as long as it is
+    shut, because nobody takes them out."""
+    return state.parking and state.end is not None and state.position >= state.end
 
 
 class _LaneSense:
@@ -122,7 +128,7 @@ class Senses:
         accounted = used * self._rings.chunk_bytes + in_flight + sum(state.queued_bytes for state in states)
         queued = tuple(self._rings.buffered(klass)[0] for klass in CLASSES)
         busy = in_flight or figures.target == DOWN or any(queued)
-        busy = busy or any(state.queued or state.reason != FLOWING for state in states)
+        busy = busy or any(state.reason != FLOWING or (state.queued and not _only_ends(state)) for state in states)
         chunk_drain = self._chunk_drain.update(now, released)
         rings = [
             Level(taken, taken + room, drain.update(now, back))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.extra import Extra
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 from tidegate.core.scan import HAS_BOM, HAS_NEWLINE, Scanner
 
@@ -41,7 +41,7 @@ class Flow:
         budget: int = 16 << 20,
         topics: Sequence[str] = ("orders",),
     ) -> None:
-        self.ledger = Ledger(1 << 17)
+        self.ledger = LedgerFace(1 << 17)
         self.rings = Rings(budget)
         self.dispatcher = Dispatcher(self.rings, self.ledger, format, max_records, max_bytes, linger)
         self.grammar = format != "ndjson"

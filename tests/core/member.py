@@ -15,6 +15,7 @@ from tidegate.core.batch import Batch
 from tidegate.core.dispatcher import Dispatcher
 from tidegate.core.gate import Gate
 from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.parking import ParkingFailure
 from tidegate.core.producer import Producer
 from tidegate.core.reader import Reader
@@ -69,7 +70,7 @@ class Member:
         parking: Callable[[Ledger], Producer] | None = None,
         **more: Any,
     ) -> None:
-        self.ledger = Ledger(span)
+        self.ledger = LedgerFace(span)
         self.rings = Rings(rings)
         self.dispatcher = Dispatcher(self.rings, self.ledger, format, max_records, 1 << 20, 0.0)
         self.producer = parking(self.ledger) if parking is not None else None

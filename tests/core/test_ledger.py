@@ -9,7 +9,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tidegate.core.ledger import DISPOSITIONS, Ledger
+from tidegate.core.ledger import DISPOSITIONS
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.types import CLASS_LABELS, Disposition
 
 FREE, LIVE, CLOSING, DEAD, ORPHAN = range(5)
@@ -52,7 +53,7 @@ class ModelSlot:
 class LedgerMachine(RuleBasedStateMachine):
     @initialize(span=st.sampled_from([1, 64, 65, 200]))
     def start(self, span: int) -> None:
-        self.ledger = Ledger(span)
+        self.ledger = LedgerFace(span)
         self.span = 64
         while self.span < span:
             self.span *= 2
@@ -338,17 +339,17 @@ TestLedger = LedgerMachine.TestCase
 
 
 @pytest.fixture
-def ledger() -> Ledger:
-    ledger = Ledger(128)
+def ledger() -> LedgerFace:
+    ledger = LedgerFace(128)
     ledger.add_lane("orders")
     return ledger
 
 
-def frontier(ledger: Ledger, slot: int) -> int:
+def frontier(ledger: LedgerFace, slot: int) -> int:
     return int(ledger.test_slot(slot)["frontier"])
 
 
-def test_the_bitmap_is_made_only_when_something_is_out_of_order(ledger: Ledger) -> None:
+def test_the_bitmap_is_made_only_when_something_is_out_of_order(ledger: LedgerFace) -> None:
     slot = ledger.test_open(0, 0, 0)
     for offset in range(10):
         ledger.test_read(slot, offset)
@@ -361,7 +362,7 @@ def test_the_bitmap_is_made_only_when_something_is_out_of_order(ledger: Ledger) 
     assert frontier(ledger, slot) == 10
 
 
-def test_a_full_span_takes_no_more_until_its_first_record_is_settled(ledger: Ledger) -> None:
+def test_a_full_span_takes_no_more_until_its_first_record_is_settled(ledger: LedgerFace) -> None:
     slot = ledger.test_open(0, 0, 1000)
     for offset in range(1000, 1128):
         assert ledger.test_read(slot, offset) == 0
@@ -373,7 +374,7 @@ def test_a_full_span_takes_no_more_until_its_first_record_is_settled(ledger: Led
     assert ledger.test_read(slot, 1128) == 0
 
 
-def test_a_jump_beyond_the_span_waits_for_what_is_outstanding_and_no_longer(ledger: Ledger) -> None:
+def test_a_jump_beyond_the_span_waits_for_what_is_outstanding_and_no_longer(ledger: LedgerFace) -> None:
     slot = ledger.test_open(0, 0, 0)
     ledger.test_read(slot, 0)
     assert ledger.test_read(slot, 1 << 40) is None
@@ -382,7 +383,7 @@ def test_a_jump_beyond_the_span_waits_for_what_is_outstanding_and_no_longer(ledg
     assert frontier(ledger, slot) == 1 << 40
 
 
-def test_a_late_acknowledgement_reaches_no_later_assignment(ledger: Ledger) -> None:
+def test_a_late_acknowledgement_reaches_no_later_assignment(ledger: LedgerFace) -> None:
     """The partition goes and comes back while a batch is in flight: the batch settles nothing in its new life."""
     old = ledger.test_open(0, 3, 50)
     ledger.test_read(old, 50)
@@ -398,7 +399,7 @@ def test_a_late_acknowledgement_reaches_no_later_assignment(ledger: Ledger) -> N
     assert ledger.test_open(0, 4, 0) == old  # nothing names it any more
 
 
-def test_a_slot_that_is_used_again_remembers_nothing(ledger: Ledger) -> None:
+def test_a_slot_that_is_used_again_remembers_nothing(ledger: LedgerFace) -> None:
     old = ledger.test_open(0, 0, 0)
     for offset in range(100):
         ledger.test_read(old, offset)
@@ -416,20 +417,20 @@ def test_a_slot_that_is_used_again_remembers_nothing(ledger: Ledger) -> None:
     assert frontier(ledger, new) == 16
 
 
-def test_the_end_of_a_partition_that_was_never_read_is_settled(ledger: Ledger) -> None:
+def test_the_end_of_a_partition_that_was_never_read_is_settled(ledger: LedgerFace) -> None:
     slot = ledger.test_open(0, 0, -1)
     ledger.test_end(slot, 77)
     assert ledger.partitions() == [("orders", 0, 77, 77, -1, -1)]
 
 
-def test_an_end_before_the_position_changes_nothing(ledger: Ledger) -> None:
+def test_an_end_before_the_position_changes_nothing(ledger: LedgerFace) -> None:
     slot = ledger.test_open(0, 0, 10)
     ledger.test_end(slot, 5)
     assert frontier(ledger, slot) == 10
 
 
 def test_names_are_kept_for_as_long_as_the_ledger() -> None:
-    ledger = Ledger()
+    ledger = LedgerFace()
     for number in range(4096):
         assert ledger.add_lane(f"topic-{number}") == number
     with pytest.raises(ValueError, match="more than 4096 topics"):

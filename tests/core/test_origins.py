@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.core.extra import Extra
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 
 CHUNK = 4096
@@ -21,7 +21,7 @@ names = st.sampled_from([b"orders", b"order", b"orders1", b"a.b_c-1", b"t" * 249
 
 @given(st.lists(st.tuples(names, st.integers(0, 2) | st.integers(0, 2**31 - 1)), max_size=80))
 def test_a_place_has_one_number_and_a_number_one_place(asked: list[tuple[bytes, int]]) -> None:
-    ledger = Ledger()
+    ledger = LedgerFace()
     model: dict[tuple[bytes, int], int] = {}
     for place in asked:
         number = ledger.test_origin(*place)
@@ -36,7 +36,7 @@ def test_a_place_has_one_number_and_a_number_one_place(asked: list[tuple[bytes, 
 
 def test_the_table_is_full_after_65_536_places() -> None:
     """Known ones keep their numbers, also those given before the table grew; a further one gets none, however often."""
-    ledger = Ledger()
+    ledger = LedgerFace()
     for n in range(65_536):
         assert ledger.test_origin(b"topic-%d" % (n % 7), n) == n + 1
     for n in (65_536, 65_537, 65_536):
@@ -52,7 +52,7 @@ def test_the_table_is_full_after_65_536_places() -> None:
 )
 def test_what_is_no_topic_gets_no_number(name: bytes) -> None:
     """A parked record may have been written by anybody, and its topic would reach a header."""
-    ledger = Ledger()
+    ledger = LedgerFace()
     assert ledger.test_origin(name, 0) == 0
     assert ledger.test_origin(b"orders", 0) == 1
 

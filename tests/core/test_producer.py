@@ -19,7 +19,7 @@ from harness.kafka import KafkaServer
 from harness.scene import Broker
 from harness.topics import create_topic, ends, partitions_of
 from tidegate.broker.embedded import EmbeddedBroker
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.parked import decode
 from tidegate.core.parking import Parked, ParkingFailure
 from tidegate.core.producer import Producer
@@ -43,7 +43,7 @@ class Parking:
             "reconnect.backoff.max.ms": "200",
         }
         properties |= more.pop("properties", {})
-        self.ledger = Ledger(span)
+        self.ledger = LedgerFace(span)
         self.ledger.add_lane("orders")
         self.slot = self.ledger.test_open(0, 7, 0)
         self.producer = Producer(properties, topic, self.ledger, **more)
@@ -599,14 +599,14 @@ def test_one_that_is_dropped_without_a_close_takes_no_harm(embedded: EmbeddedBro
 
 def test_a_property_that_librdkafka_refuses_is_named() -> None:
     with pytest.raises(ConfigError, match=r"Kafka property linger\.ms"):
-        Producer({"linger.ms": "soon"}, "parked", Ledger())
+        Producer({"linger.ms": "soon"}, "parked", LedgerFace())
     with pytest.raises(ConfigError, match=r"Kafka property message\.max\.bytes"):
-        Producer({"message.max.bytes": "many"}, "parked", Ledger())
+        Producer({"message.max.bytes": "many"}, "parked", LedgerFace())
     with pytest.raises(KafkaClientError, match="idempotence"):
-        Producer({"acks": "1"}, "parked", Ledger())
+        Producer({"acks": "1"}, "parked", LedgerFace())
 
 
 @pytest.mark.parametrize("records", [0, (1 << 24) + 1])
 def test_a_pool_has_bounds(records: int) -> None:
     with pytest.raises(ValueError, match="a pool has"):
-        Producer({}, "parked", Ledger(), records=records)
+        Producer({}, "parked", LedgerFace(), records=records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.parking import Parked
 from tidegate.core.producer import Producer
 
@@ -15,7 +15,7 @@ def park(servers: str, topic: str, records: Iterable[tuple[bytes | None, Parked]
 
     Raises AssertionError where Kafka does not take them all.
     """
-    ledger = Ledger()
+    ledger = LedgerFace()
     lanes: dict[str, int] = {}
     slots: dict[tuple[str, int], int] = {}
     producer = Producer({"bootstrap.servers": servers, "linger.ms": "1"}, topic, ledger)

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from tidegate.core.dispatcher import Dispatcher
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 from tidegate.delivery import Delivery
 from tidegate.ops.snapshot import Snapshot, Sources
@@ -48,7 +48,7 @@ class Parts:
     """Ledger, rings, dispatcher and delivery. `read` puts a record in as the reader does."""
 
     def __init__(self, topics: tuple[str, ...] = ("orders",)) -> None:
-        self.ledger = Ledger(1024)
+        self.ledger = LedgerFace(1024)
         self.rings = Rings(4 << 20)
         self.dispatcher = Dispatcher(self.rings, self.ledger, linger=0.0)
         self.reader = StillReader()

@@ -12,7 +12,7 @@ from sim.checks import Slot
 from sim.client import Message
 from sim.producer import FULL, Producer
 from tidegate.core.extra import Extra
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ HELD_RING, HELD_PARKING = 1, 3  # lanes.pxd
 
 
 class Admission:
-    def __init__(self, rings: Rings, ledger: Ledger, clock: Callable[[], float], mutant: str) -> None:
+    def __init__(self, rings: Rings, ledger: LedgerFace, clock: Callable[[], float], mutant: str) -> None:
         self.rings, self.ledger, self.clock, self.mutant = rings, ledger, clock, mutant
         self.producer: Producer | None = None
         self.ttl = 0.0  # seconds; 0: nothing expires

@@ -13,7 +13,7 @@ from sim.admission import DELIVER, DROP, EXPIRED, HELD_PARKING, HELD_RING, HOLD,
 from sim.checks import Checks, Slot
 from sim.client import EOF, RESET, Client, Message
 from sim.kafka import PARKING, Partition
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 
 LIVE, CLOSING, DEAD, ORPHAN = 1, 2, 3, 4  # ledger.pxd
@@ -42,7 +42,7 @@ class Lane:
 
 class Intake(Admission):
     def __init__(
-        self, rings: Rings, ledger: Ledger, clock: Callable[[], float], carry_max: int, mutant: str, checks: Checks
+        self, rings: Rings, ledger: LedgerFace, clock: Callable[[], float], carry_max: int, mutant: str, checks: Checks
     ) -> None:
         super().__init__(rings, ledger, clock, mutant)
         self.carry_max, self.checks = carry_max, checks

@@ -15,7 +15,7 @@ from sim.kafka import ViolationError
 from sim.producer import Producer, Topic
 from sim.steps import Steps
 from tidegate.core.dispatcher import Dispatcher
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.ring import Rings
 from tidegate.sinks.base import Kind, Outcome
 from tidegate.types import CLASS_LABELS
@@ -37,7 +37,7 @@ class Member:
         parking: Topic | None = None,
     ) -> None:
         self.name, self.clients, self.app, self.checks, self.clock = name, clients, app, checks, clock
-        self.ledger = Ledger(shape.span)
+        self.ledger = LedgerFace(shape.span)
         self.rings = Rings(shape.chunks * 4096, 4096)
         self.dispatcher = Dispatcher(self.rings, self.ledger, "ndjson", shape.batch, 1 << 14, 0.005)
         self.intake = Intake(self.rings, self.ledger, clock, shape.carry, shape.mutant, checks)

@@ -15,7 +15,7 @@ from random import Random
 from sim.checks import Checks, Slot
 from sim.client import Message
 from sim.kafka import Log
-from tidegate.core.ledger import Ledger
+from tidegate.core.ledger_face import LedgerFace
 
 LIVE, DEAD, ORPHAN = 1, 3, 4  # ledger.pxd
 DEFERRED, DISCARDED = 1, 5
@@ -78,7 +78,7 @@ class Producer:
     def __init__(
         self,
         topic: Topic,
-        ledger: Ledger,
+        ledger: LedgerFace,
         checks: Checks,
         clock: Callable[[], float],
         size: int,

@@ -11,25 +11,11 @@ import os
 import time
 
 import orjson
-from confluent_kafka import Consumer, TopicPartition
+from benchmarks.tuned_consumer import consumer
+from confluent_kafka import TopicPartition
 
 TOPIC, RECORDS = os.environ["TOPIC"], int(os.environ["RECORDS"])
 BATCH, CONCURRENCY = int(os.environ["BATCH"]), int(os.environ["CONCURRENCY"])
-
-
-def consumer() -> Consumer:
-    made = Consumer(
-        {
-            "bootstrap.servers": os.environ["BOOTSTRAP"],
-            "group.id": os.environ["GROUP"],
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-            "fetch.queue.backoff.ms": 10,
-            "queued.max.messages.kbytes": 65536,
-        }
-    )
-    made.subscribe([TOPIC])
-    return made
 
 
 def count() -> tuple[int, float]:

@@ -19,7 +19,7 @@ from tidegate import allocator
 
 
 def main() -> None:
-    from tidegate.core.ledger import Ledger
+    from tidegate.core.ledger_face import LedgerFace
     from tidegate.core.producer import Producer
 
     bootstrap, topic, records, file = sys.argv[1:]
@@ -30,7 +30,7 @@ def main() -> None:
         keys.append(data[at + 8 : at + 8 + key_len])
         payloads.append(data[at + 8 + key_len : at + 8 + key_len + payload_len])
         at = (at + 8 + key_len + payload_len + 3) & ~3
-    ledger = Ledger()
+    ledger = LedgerFace()
     ledger.add_lane("shop.events")
     slot = ledger.test_open(0, 0, 0)
     producer = Producer({"bootstrap.servers": bootstrap}, topic, ledger)

@@ -13,7 +13,8 @@ from collections import deque
 import aiohttp
 import orjson
 import uvloop
-from plain_client import BATCH, CONCURRENCY, LINGER_SECONDS, Chunk, Commits, consumer, post
+from benchmarks.surge.contenders.plain_client import BATCH, CONCURRENCY, LINGER_SECONDS, Chunk, Commits, post
+from benchmarks.tuned_consumer import consumer
 
 HIGH, LOW = 20 * BATCH, 10 * BATCH  # records waiting
 

@@ -1,6 +1,6 @@
-"""What both Python loops stand on: a tuned consumer, commits behind what was settled, POSTs by aiohttp.
+"""What both Python loops stand on, beside the consumer: commits behind what was settled, POSTs by aiohttp.
 
-In the environment: BOOTSTRAP TOPIC GROUP SINK BATCH CONCURRENCY LINGER_MS.
+In the environment: TOPIC SINK BATCH CONCURRENCY LINGER_MS.
 """
 
 from __future__ import annotations
@@ -16,23 +16,6 @@ from confluent_kafka import Consumer, TopicPartition
 TOPIC, SINK = os.environ["TOPIC"], os.environ["SINK"] + "/events"
 BATCH, CONCURRENCY = int(os.environ["BATCH"]), int(os.environ["CONCURRENCY"])
 LINGER_SECONDS = int(os.environ["LINGER_MS"]) / 1e3
-
-
-def consumer() -> Consumer:
-    """Reads at the wire's speed: with librdkafka's default of 1 s before it fetches again it would take five times as
-    long."""
-    made = Consumer(
-        {
-            "bootstrap.servers": os.environ["BOOTSTRAP"],
-            "group.id": os.environ["GROUP"],
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-            "fetch.queue.backoff.ms": 10,
-            "queued.max.messages.kbytes": 65536,
-        }
-    )
-    made.subscribe([TOPIC])
-    return made
 
 
 @dataclass(slots=True)

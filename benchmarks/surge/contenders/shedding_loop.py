@@ -1,4 +1,4 @@
-"""The same loop with classes and a published way to shed: python shedding_loop.py CoDel|DAGOR|PI
+"""The same loop with classes and a published way to shed: CoDel, DAGOR or PI, the one argument.
 
 The strategies are those of the simulator (tests/surge/baselines.py), constants and all, asked ten times a second. What
 they do not let in is dropped, counted by type, and said in a line of JSON twice a second. CoDel drops where a record
@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests"))
 import aiohttp
 import orjson
 import uvloop
-from plain_client import BATCH, CONCURRENCY, LINGER_SECONDS, Chunk, Commits, consumer, post
+from benchmarks.surge.contenders.plain_client import BATCH, CONCURRENCY, LINGER_SECONDS, Chunk, Commits, post
+from benchmarks.tuned_consumer import consumer
 
 from surge import baselines
 

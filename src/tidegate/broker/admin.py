@@ -31,6 +31,9 @@ class NoAnswerError(BrokerError):
 class Cluster:
     """Asks within `seconds` in all; what is transient is asked again until then. Blocks; from one thread at a time.
 
+    Args:
+        unwanted: looked at before the same is asked again: nobody wants the answers any more.
+
     Attributes:
         embedded: after `topics`: it is librdkafka's mock, which knows neither of a topic's configuration nor how to
             make one: it is there once somebody asks for it by name.
@@ -40,13 +43,14 @@ class Cluster:
         KafkaClientError: librdkafka makes no client of the properties.
     """
 
-    def __init__(self, settings: Settings, seconds: float) -> None:
+    def __init__(self, settings: Settings, seconds: float, unwanted: Callable[[], bool] = lambda: False) -> None:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient  # costs 100 ms, so only for those who need it
 
         self.servers = settings.kafka_bootstrap_servers or ""
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
+        self._unwanted = unwanted
         try:
             self._admin = AdminClient(dict[str, str | int | float | bool](tool_properties(settings)))
         except KafkaException as error:
@@ -131,7 +135,7 @@ class Cluster:
 
     @property
     def _late(self) -> bool:
-        return time.monotonic() >= self._deadline
+        return time.monotonic() >= self._deadline or self._unwanted()
 
     def _left(self) -> float:
         return max(0.05, min(ASK_SECONDS, self._deadline - time.monotonic()))

@@ -8,7 +8,7 @@ told apart (`NoAnswerError`), to be asked again later; until then nothing can be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,9 +78,11 @@ class Plan:
     config: Mapping[str, str]
 
 
-def ensure(settings: Settings, *, seconds: float = SECONDS) -> ParkingTopic | None:
+def ensure(
+    settings: Settings, *, seconds: float = SECONDS, unwanted: Callable[[], bool] = lambda: False
+) -> ParkingTopic | None:
     """Finds or makes the parking topic and checks it; None: parking is switched off. Blocks for little more than
-    `seconds`.
+    `seconds`, and only for the question under way once it is `unwanted`.
 
     Topics that do not exist yet, and those that an expression does not match yet, are of no account.
 
@@ -94,7 +96,7 @@ def ensure(settings: Settings, *, seconds: float = SECONDS) -> ParkingTopic | No
     name = settings.parking_topic_name
     if name is None:
         return None
-    cluster = Cluster(settings, seconds)
+    cluster = Cluster(settings, seconds, unwanted)
     known = cluster.topics()
     if cluster.embedded:
         known |= {} if name in known else cluster.topics(name)

@@ -15,7 +15,6 @@ from tidegate.core.csrc cimport (
 from tidegate.core.gate cimport Gate, tg_arrival
 from tidegate.core.headers cimport Headers
 from tidegate.core.lanes cimport tg_lane
-from tidegate.core.ledger cimport tg_slot
 from tidegate.core.rdkafka cimport rd_kafka_message_t
 from tidegate.core.ring cimport (
     TG_EXTRA_HAS_RANDOMNESS,
@@ -30,6 +29,7 @@ from tidegate.core.ring cimport (
 )
 from tidegate.core.rules cimport tg_verdict
 from tidegate.core.sample_key cimport tg_sample_place
+from tidegate.core.slots cimport tg_slot
 
 cdef enum:
     TG_HOLD = 3                          # beside TG_DELIVER, TG_PARK, TG_DROP: the lane is held, the record stays

@@ -10,8 +10,9 @@ from libc.string cimport memcpy
 
 from tidegate.core.csrc cimport TG_DECIMAL_BYTES, tg_decimal_print, tg_xxh64
 from tidegate.core.encode cimport TG_FORMAT_ENVELOPE, TG_FORMAT_JSON, TG_FORMAT_NDJSON, TG_FORMAT_OPAQUE, put_int
-from tidegate.core.ledger cimport tg_lane_counts, tg_slot
+from tidegate.core.ledger cimport tg_lane_counts
 from tidegate.core.origins cimport tg_place
+from tidegate.core.slots cimport tg_slot
 
 from tidegate.types import CLASS_LABELS
 

@@ -4,9 +4,10 @@ from libc.stdint cimport int32_t, int64_t
 
 from tidegate.core.intake cimport Intake
 from tidegate.core.lanes cimport tg_lane
-from tidegate.core.ledger cimport Ledger, tg_slot
+from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.rdkafka cimport rd_kafka_queue_t, rd_kafka_t, rd_kafka_topic_partition_list_t, tg_rdkafka
+from tidegate.core.slots cimport tg_slot
 
 cdef enum:
     RETRY_NS = 200000000                 # after what librdkafka or the brokers could not do now

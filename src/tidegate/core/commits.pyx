@@ -6,7 +6,6 @@ thread that reads only, monotone, for live slots only, and committed by hand onl
 
 from tidegate.core.atomic cimport tg_load_i64
 from tidegate.core.lanes cimport tg_lane
-from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_LIVE, tg_slot
 from tidegate.core.mailbox cimport NOTE_ERROR
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_COORDINATOR_LOAD_IN_PROGRESS,
@@ -23,6 +22,7 @@ from tidegate.core.rdkafka cimport (
     rd_kafka_error_t,
     rd_kafka_topic_partition_list_t,
 )
+from tidegate.core.slots cimport TG_SLOT_CLOSING, TG_SLOT_LIVE, tg_slot
 
 cdef enum:
     LAST_COMMIT_NS = 4000000000  # a rebalance or a fail-over at the end is waited for so long: a heartbeat and more

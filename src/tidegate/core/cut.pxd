@@ -5,9 +5,10 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from tidegate.core.atomic cimport tg_load_i32
 from tidegate.core.encode cimport tg_identity
-from tidegate.core.ledger cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, Ledger, tg_lane_counts, tg_slot
+from tidegate.core.ledger cimport Ledger, tg_lane_counts
 from tidegate.core.origins cimport tg_place
 from tidegate.core.ring cimport Rings, tg_extra, tg_record
+from tidegate.core.slots cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, tg_slot
 
 cdef enum:
     TG_OFFSETS_BYTES = 4096      # of the X-Tidegate-Offsets header

@@ -18,9 +18,10 @@ from tidegate.core.encode cimport (
     plain_write,
     tg_identity,
 )
-from tidegate.core.ledger cimport TG_DELIVERED, TG_DISCARDED, TG_DISPOSITIONS, tg_slot
+from tidegate.core.ledger cimport TG_DELIVERED, TG_DISCARDED, TG_DISPOSITIONS
 from tidegate.core.ring cimport TG_RECORD_EXTRA, get_extra, record_bytes, tg_cursor, tg_extra
 from tidegate.core.schedule cimport NANOS, Schedule
+from tidegate.core.slots cimport tg_slot
 
 from tidegate.core.schedule import AGE_BUDGET_SECONDS
 

@@ -3,9 +3,9 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from tidegate.core.dispatcher cimport Dispatcher
-from tidegate.core.ledger cimport tg_slot
 from tidegate.core.producer cimport Producer
 from tidegate.core.ring cimport TG_CLASSES
+from tidegate.core.slots cimport tg_slot
 
 cdef class Eviction:
     cdef Dispatcher dispatcher

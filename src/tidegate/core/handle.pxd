@@ -2,20 +2,18 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from tidegate.core.commits cimport Commits
-from tidegate.core.lanes cimport tg_lane
-from tidegate.core.ledger cimport tg_slot
+from tidegate.core.ends cimport Ends
 from tidegate.core.rdkafka cimport rd_kafka_event_t, rd_kafka_topic_partition_list_t
+from tidegate.core.repairs cimport Repairs
 from tidegate.core.start cimport Start
 
-cdef class Handle(Commits):
+cdef class Handle(Repairs):
     cdef rd_kafka_topic_partition_list_t *assigning   # owns: an assignment whose start offsets are not known yet
     cdef rd_kafka_topic_partition_list_t *revoking    # owns: a revocation whose in-flight work is not settled yet
     cdef bint asked                      # the questions of that assignment are under way
     cdef int64_t assign_after_ns
     cdef int64_t look_after_ns
     cdef int64_t look_every_ns
-    cdef int64_t look_ends_ns            # when to ask next where the logs end
     cdef int64_t revoke_until_ns
     cdef int64_t awaiting_ns             # since when an assignment is waited for; 0: the last word was an assignment
     cdef int64_t changed_ns              # when the assignment last changed; 0: never had one
@@ -24,6 +22,7 @@ cdef class Handle(Commits):
     cdef uint64_t losses
     cdef bint silent                     # a member without partitions is told nothing (KIP-848)
     cdef Start start
+    cdef Ends log_ends
     cdef bint find_ends
 
     cdef bint changing(self) noexcept nogil
@@ -37,7 +36,4 @@ cdef class Handle(Commits):
     cdef bint _open(self, rd_kafka_topic_partition_list_t *list, int64_t now_ns) noexcept nogil
     cdef bint _busy(self) noexcept nogil
     cdef void _revoke(self, int64_t now_ns) noexcept nogil
-    cdef void _repair(self, int64_t now_ns) noexcept nogil
-    cdef bint _replace(self, tg_lane *lane, tg_slot *slot) noexcept nogil
-    cdef void _again(self, rd_kafka_topic_partition_list_t *broken, int64_t now_ns) noexcept nogil
     cdef void _decline(self) noexcept nogil

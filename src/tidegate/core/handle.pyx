@@ -1,4 +1,4 @@
-"""Handle: one consumer of the group, its rebalances and repairs.
+"""Handle: one consumer of the group and its rebalances.
 
 Rules proved for librdkafka that this file keeps: partition queues are forwarded to their lane before every assign
 (a revoke clears the forward without a word); start offsets are explicit; a revocation waits for what is in flight, two
@@ -11,32 +11,32 @@ from libc.stdio cimport snprintf
 
 from tidegate.core.atomic cimport tg_load_u64, tg_store_i32, tg_store_i64
 from tidegate.core.client cimport RETRY_NS
+from tidegate.core.ends cimport Ends
+from tidegate.core.events cimport note_event
 from tidegate.core.intake cimport Intake
-from tidegate.core.ledger cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, TG_SLOT_ORPHAN
+from tidegate.core.lanes cimport tg_lane
 from tidegate.core.mailbox cimport (
+    Mailbox,
     NOTE_ASSIGNED,
     NOTE_ERROR,
     NOTE_FATAL,
     NOTE_LOG,
     NOTE_LOST,
-    NOTE_RESET,
     NOTE_REVOKED,
     TG_NOTE_TEXT,
-    Mailbox,
 )
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_ALL_BROKERS_DOWN,
     TG_RK_ERR_ASSIGN_PARTITIONS,
     TG_RK_ERR_NO_OFFSET,
-    TG_RK_ERR_OK,
     TG_RK_EVENT_ERROR,
     TG_RK_EVENT_FETCH,
     TG_RK_EVENT_LOG,
     TG_RK_EVENT_OFFSET_COMMIT,
     TG_RK_EVENT_REBALANCE,
-    TG_RK_OFFSET_BEGINNING,
     rd_kafka_topic_partition_t,
 )
+from tidegate.core.slots cimport TG_SLOT_CLOSING, TG_SLOT_DEAD, tg_slot
 from tidegate.core.start cimport Start
 
 from tidegate.errors import BrokerError
@@ -45,10 +45,9 @@ cdef enum:
     SETTLE_NS = 2000000000       # a revocation waits so long for in-flight work
     LEVEL_INFO = 6               # syslog
     LOOK_MS = 2000               # topics made anew are noticed at least so often
-    LOOK_ENDS_NS = 1000000000    # what comes into held lanes is seen so often
 
 
-cdef class Handle(Commits):
+cdef class Handle(Repairs):
     """One librdkafka consumer.
 
     Args:
@@ -70,11 +69,13 @@ cdef class Handle(Commits):
         self.find_ends = find_ends
         self.silent = properties.get("group.protocol") == "consumer"
         self.start = Start(intake, mailbox, number, start=start, find_ends=find_ends)
+        self.log_ends = Ends(intake, number)
         self.look_every_ns = min(LOOK_MS, int(properties.get("topic.metadata.refresh.interval.ms", LOOK_MS))) * 1000000
         subscription = self.rk.topic_partition_list_new(len(topics))
         for topic in topics:
             self.rk.topic_partition_list_add(subscription, topic.encode(), -1)
         self.start.attach(self.client, wake_fd, subscription)
+        self.log_ends.attach(self.client, wake_fd)
         err = self.rk.subscribe(self.client, subscription)
         self.rk.topic_partition_list_destroy(subscription)
         if err:
@@ -99,6 +100,7 @@ cdef class Handle(Commits):
             self.mailbox.put(NOTE_LOG, LEVEL_INFO, 0, b"DEAF: no broker answers; looking once more for those of "
                              b"bootstrap.servers")
             self.find_brokers()
+        self.log_ends.serve(now_ns)
         if self.assigning is not NULL and now_ns >= self.assign_after_ns:
             self._assign(now_ns)
         if self.revoking is not NULL and (now_ns >= self.revoke_until_ns or not self._busy()):
@@ -108,9 +110,8 @@ cdef class Handle(Commits):
             if now_ns >= self.look_after_ns and not self.last_commit_until_ns:
                 self.look_after_ns = now_ns + self.look_every_ns
                 self.start.look()
-            if now_ns >= self.look_ends_ns and not self.last_commit_until_ns:
-                self.look_ends_ns = now_ns + LOOK_ENDS_NS
-                self.start.look_ends(now_ns)
+            if not self.last_commit_until_ns:
+                self.log_ends.look(now_ns)
         if self.closing:
             self.closed = self.closed or self.rk.consumer_closed(self.client)
         elif self.last_commit_until_ns:
@@ -118,26 +119,15 @@ cdef class Handle(Commits):
 
     cdef void _event(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
         cdef int32_t kind = self.rk.event_type(event)
-        cdef const char *facility
-        cdef const char *text
-        cdef int level
         cdef int32_t err
         cdef char words[TG_NOTE_TEXT]
         if kind == TG_RK_EVENT_REBALANCE:
             self._rebalance(event, now_ns)
-        elif kind == TG_RK_EVENT_LOG:
-            if self.rk.event_log(event, &facility, &text, &level) == 0:
-                snprintf(words, sizeof(words), b"%s: %s", facility, text)
-                self.mailbox.put(NOTE_LOG, level, 0, words)
-        elif kind == TG_RK_EVENT_ERROR:
-            if self.rk.event_error_is_fatal(event):
-                self.rk.fatal_error(self.client, words, sizeof(words))
-                self.mailbox.put(NOTE_FATAL, self.rk.event_error(event), 0, words)
+        elif kind == TG_RK_EVENT_LOG or kind == TG_RK_EVENT_ERROR:
+            if note_event(self.rk, self.client, event, self.mailbox, NOTE_FATAL):
                 self.failed = True
-            else:
-                self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
-                if self.rk.event_error(event) == TG_RK_ERR_ALL_BROKERS_DOWN:
-                    self._hurry(now_ns)
+            elif kind == TG_RK_EVENT_ERROR and self.rk.event_error(event) == TG_RK_ERR_ALL_BROKERS_DOWN:
+                self._hurry(now_ns)
         elif kind == TG_RK_EVENT_OFFSET_COMMIT:
             self._answered(event)
             err = self.rk.event_error(event)
@@ -282,87 +272,6 @@ cdef class Handle(Commits):
         self.revoking = NULL
         self.changed_ns = now_ns
 
-    cdef void _repair(self, int64_t now_ns) noexcept nogil:
-        """Partitions whose position was out of range, or whose log was replaced, start again at what Kafka has; those
-        that could not be read further, at their position."""
-        cdef rd_kafka_topic_partition_list_t *list
-        cdef tg_lane *lane
-        cdef tg_slot *slot
-        cdef bint due
-        cdef int i, p
-        for i in range(self.intake.lane_count):
-            lane = self.intake.lanes[i]
-            due = lane.mend_after_ns != 0 and now_ns >= lane.mend_after_ns
-            if lane.handle != self.number or (lane.resets == 0 and not lane.replaced and not due):
-                continue
-            lane.mend_after_ns = 0
-            list = self.rk.topic_partition_list_new(4)
-            for p in range(lane.slot_room):
-                slot = lane.slots[p]
-                if slot is NULL:
-                    continue
-                if slot.log != lane.log_number:
-                    if not self._replace(lane, slot):
-                        continue
-                elif slot.unreadable:
-                    if now_ns < slot.mend_after_ns:
-                        if lane.mend_after_ns == 0 or slot.mend_after_ns < lane.mend_after_ns:
-                            lane.mend_after_ns = slot.mend_after_ns
-                        continue
-                    slot.unreadable = 0
-                elif slot.resetting == 2 or (slot.reset_from >= 0 and slot.resetting == 0):
-                    slot.resetting = 1 if slot.reset_from >= 0 else 0
-                else:
-                    continue
-                self.rk.topic_partition_list_add(list, self.ledger.lanes[lane.number].topic, p)
-            lane.resets, lane.replaced = 0, False
-            if list.cnt:
-                self._again(list, now_ns)
-                self.sweep()  # librdkafka commits what was stored of the old log when its partitions leave
-            self.rk.topic_partition_list_destroy(list)
-
-    cdef bint _replace(self, tg_lane *lane, tg_slot *slot) noexcept nogil:
-        """A slot of the new log takes the old one's place. librdkafka goes on at the old position, and notices nothing
-        where the new log is longer."""
-        cdef tg_slot *fresh = self.ledger.open(lane.number, slot.partition, 0)
-        cdef char words[TG_NOTE_TEXT]
-        if fresh is NULL:
-            self.mailbox.put(NOTE_FATAL, 0, 0, b"no memory for a partition whose log was replaced")
-            self.failed = True
-            return False
-        fresh.target, fresh.stored, fresh.anew, fresh.log = slot.target, -1, 1, lane.log_number
-        snprintf(words, sizeof(words), b"%s/%d: the log was replaced, position %lld is void; starts at 0",
-                 self.ledger.lanes[lane.number].topic, slot.partition, <long long>slot.next)
-        self.mailbox.put(NOTE_RESET, slot.partition, 0, words)
-        tg_store_i32(&slot.state, TG_SLOT_ORPHAN)
-        return self.intake.place(lane, fresh.partition, fresh)
-
-    cdef void _again(self, rd_kafka_topic_partition_list_t *broken, int64_t now_ns) noexcept nogil:
-        """Partitions leave the assignment and join it, at their position or their log's start: a seek cannot mend
-        this (_STATE). An eager protocol knows whole assignments only: what is well must be part of it, or falls silent.
-        """
-        cdef rd_kafka_topic_partition_list_t *list = broken if self._incremental() else self._owned()
-        cdef rd_kafka_topic_partition_list_t *now
-        cdef tg_lane *lane
-        cdef tg_slot *slot
-        cdef int i
-        self._adopt(list, False)
-        # librdkafka's thread clears the forward when it comes to the order to stop, some time after the call above
-        # returned. An answer to a later question says that it has: forwarding before would leave the partition silent
-        # for good.
-        if self.rk.assignment(self.client, &now) == TG_RK_ERR_OK:
-            self.rk.topic_partition_list_destroy(now)
-        for i in range(list.cnt):
-            slot = self._slot(list.elems[i].topic, list.elems[i].partition, &lane)
-            list.elems[i].offset = (TG_RK_OFFSET_BEGINNING if slot.reset_from >= 0
-                                    else slot.next if slot.next >= 0 else slot.begin)
-            list.elems[i].err = 0
-            self.intake.forget(lane, list.elems[i].partition, now_ns)
-            self._forward(lane, list.elems[i].topic, list.elems[i].partition)
-        self._adopt(list, True)
-        if list is not broken:
-            self.rk.topic_partition_list_destroy(list)
-
     # --- the end ----------------------------------------------------------------------------------
 
     cdef void begin_close(self, int64_t now_ns) noexcept nogil:
@@ -396,6 +305,7 @@ cdef class Handle(Commits):
             self.rk.topic_partition_list_destroy(self.revoking)
             self.revoking = NULL
         self.start.destroy()
+        self.log_ends.destroy()
         for i in range(self.intake.lane_count):
             lane = self.intake.lanes[i]
             if lane.handle == self.number and lane.queue is not NULL:

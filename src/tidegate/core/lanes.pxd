@@ -3,11 +3,12 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from tidegate.core.ledger cimport Ledger, tg_slot
+from tidegate.core.ledger cimport Ledger
 from tidegate.core.producer cimport Producer
 from tidegate.core.rdkafka cimport rd_kafka_message_t, rd_kafka_queue_t, tg_rdkafka
 from tidegate.core.ring cimport Rings
 from tidegate.core.rules cimport RuleTable
+from tidegate.core.slots cimport tg_slot
 
 cdef enum:
     TG_CARRY = 1000              # messages taken from a lane at once, at most

@@ -1,16 +1,10 @@
-"""Ledger: acknowledged offsets by partition and assignment, and counts by lane, class and disposition.
-
-Acknowledgements come in any order; the offset that may be committed is the contiguous frontier. Offsets in front of it
-that are settled already stand in a circular bitmap of `span` bits, made at the first acknowledgement out of order.
-"""
+"""Ledger: counts by lane, class and disposition, beside the offsets that are settled (slots.pyx), and what they say."""
 
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
 cdef extern from *:
     """
-    #define tg_ctz64(x) __builtin_ctzll(x)
-    #define tg_popcount64(x) __builtin_popcountll(x)
     /* A bijection that leaves nothing of the order of its arguments (Steele et al. 2014, SplitMix64's finalizer):
        sums of its values differ where the sets differ. */
     static inline unsigned long long tg_mix64(unsigned long long x)
@@ -21,12 +15,10 @@ cdef extern from *:
     }
     """
     uint64_t tg_mix64(uint64_t x) noexcept nogil
-    int ctz "tg_ctz64"(uint64_t x) noexcept nogil
-    int popcount "tg_popcount64"(uint64_t x) noexcept nogil
 
-from tidegate.core.atomic cimport tg_load_i32, tg_load_i64, tg_load_u64, tg_store_i64, tg_store_i32, tg_store_u64
-from tidegate.core.origins cimport Origins, tg_place
-from tidegate.core.rdkafka cimport TG_RK_OFFSET_BEGINNING
+from tidegate.core.atomic cimport tg_load_i32, tg_load_i64, tg_load_u64, tg_store_i64, tg_store_u64
+from tidegate.core.origins cimport Origins
+from tidegate.core.slots cimport TG_SLOT_DEAD
 
 from tidegate.types import CLASS_LABELS, Disposition
 
@@ -42,7 +34,7 @@ DISPOSITIONS = tuple(Disposition)
 assert len(DISPOSITIONS) == TG_DISPOSITIONS
 
 
-cdef class Ledger:
+cdef class Ledger(Slots):
     """Offsets and counts of one process.
 
     Args:
@@ -50,13 +42,8 @@ cdef class Ledger:
     """
 
     def __cinit__(self, uint32_t span=131072):
-        self.span = 64
-        while self.span < span:
-            self.span *= 2
-        self.slots = <tg_slot **>calloc(TG_MAX_SLOTS, sizeof(tg_slot *))
-        self._free = <uint32_t *>calloc(TG_MAX_SLOTS, sizeof(uint32_t))
         self.lanes = <tg_lane_counts **>calloc(TG_MAX_LANES, sizeof(tg_lane_counts *))
-        if self.slots is NULL or self._free is NULL or self.lanes is NULL:
+        if self.lanes is NULL:
             raise MemoryError
         self._lane_names = []
         self._lane_bytes = []
@@ -67,16 +54,10 @@ cdef class Ledger:
         memset(self.unparked, 0, sizeof(self.unparked))
 
     def __dealloc__(self):
-        cdef uint32_t i
-        if self.slots is not NULL:
-            for i in range(self._used):
-                free(self.slots[i].map)
-                free(self.slots[i])
+        cdef int i
         if self.lanes is not NULL:
-            for i in range(<uint32_t>self.lane_count):
+            for i in range(self.lane_count):
                 free(self.lanes[i])
-        free(self.slots)
-        free(self._free)
         free(self.lanes)
 
     # --- reader -----------------------------------------------------------------------------------
@@ -85,81 +66,6 @@ cdef class Ledger:
         """A number >= 1 for the place at which a parked record stood, the same for the same place. 0: no memory, there
         are 65,536 places, or `topic` is no name of a topic."""
         return self.origins.number(topic, topic_len, partition)
-
-    cdef tg_slot *open(self, int lane, int partition, int64_t start) noexcept nogil:
-        """A live slot for a partition just assigned; `start` -1: known with the first record. NULL: no memory."""
-        cdef tg_slot *slot
-        cdef uint64_t *kept
-        cdef uint32_t number
-        if self._free_len == 0:
-            self.recycle()
-        if self._free_len > 0:
-            self._free_len -= 1
-            slot = self.slots[self._free[self._free_len]]
-            kept, number = slot.map, slot.number
-        else:
-            if self._used == TG_MAX_SLOTS:
-                return NULL
-            slot = <tg_slot *>calloc(1, sizeof(tg_slot))
-            if slot is NULL:
-                return NULL
-            kept, number = NULL, self._used
-            self.slots[number] = slot
-            tg_store_i32(&self._used, <int32_t>number + 1)  # free as yet, but the event loop looks at all of them
-        memset(slot, 0, sizeof(tg_slot))
-        if kept is not NULL:
-            memset(kept, 0, self.span // 8)
-        slot.map, slot.number = kept, number
-        slot.lane, slot.partition = lane, partition
-        slot.next = slot.covered = slot.frontier = start
-        slot.stored = start
-        slot.end = slot.target = slot.reset_from = -1
-        slot.log_end = -1
-        self._opened += 1
-        slot.serial = self._opened
-        slot.begin = start if start >= 0 else TG_RK_OFFSET_BEGINNING
-        tg_store_i32(&slot.state, TG_SLOT_LIVE)
-        return slot
-
-    cdef void recycle(self) noexcept nogil:
-        """Finds the dead slots that no record carries any more."""
-        cdef uint32_t i
-        cdef tg_slot *slot
-        for i in range(self._used):
-            slot = self.slots[i]
-            if slot.state in (TG_SLOT_DEAD, TG_SLOT_ORPHAN) and tg_load_u64(&slot.settled) == slot.read:
-                slot.state = TG_SLOT_FREE
-                self._free[self._free_len] = i
-                self._free_len += 1
-
-    cdef bint skip_to(self, tg_slot *slot, int64_t offset, uint32_t *gap) noexcept nogil:
-        """Prepares for a record at `offset` >= slot.next. False: the span is full, try again later.
-
-        `gap` is how many offsets before it the record settles along with itself."""
-        cdef int64_t frontier = tg_load_i64(&slot.frontier)
-        gap[0] = 0
-        if slot.next < 0 or frontier == slot.covered:
-            if offset != frontier:
-                slot.next = slot.covered = offset
-                tg_store_i64(&slot.frontier, offset)
-            return True
-        if offset - frontier >= self.span:
-            return False
-        gap[0] = <uint32_t>(offset - slot.covered)
-        return True
-
-    cdef void catch_up(self, tg_slot *slot) noexcept nogil:
-        """What was dropped behind the last record that was read is settled, once nothing is outstanding."""
-        if slot.covered != slot.next and tg_load_i64(&slot.frontier) == slot.covered:
-            slot.covered = slot.next
-            tg_store_i64(&slot.frontier, slot.next)
-
-    cdef void sweep_end(self, tg_slot *slot) noexcept nogil:
-        """Behind the last record only control records are left: with nothing outstanding, that is settled too."""
-        if slot.end > slot.next and (slot.next < 0 or tg_load_i64(&slot.frontier) == slot.covered):
-            slot.covered = slot.end
-            tg_store_i64(&slot.next, slot.end)
-            tg_store_i64(&slot.frontier, slot.end)
 
     cdef void take_in(self, tg_slot *slot, int klass, int64_t offset) noexcept nogil:
         """Counts a record as read: before it can be seen, or more would be seen to end than was read."""
@@ -199,65 +105,23 @@ cdef class Ledger:
         tg_store_u64(&slot.parked, slot.parked - 1)
         tg_store_u64(&self.parked[klass], self.parked[klass] - 1)
 
+    cdef uint64_t parked_begun(self) noexcept nogil:
+        """Records that were given to the producer so far, less what came back into a ring."""
+        cdef uint64_t n = 0
+        cdef int k
+        for k in range(TG_CLASSES):
+            n += self.parked[k]
+        return n
+
+    cdef uint64_t parked_ended(self) noexcept nogil:
+        """How many of them have ended. Never more than `parked_begun`, and as many where none is with the producer."""
+        cdef uint64_t n = 0
+        cdef int k
+        for k in range(TG_CLASSES):
+            n += tg_load_u64(&self.unparked[k])
+        return n
+
     # --- event loop -------------------------------------------------------------------------------
-
-    cdef void _advance(self, tg_slot *slot) noexcept nogil:
-        """Moves the frontier over all set bits, clearing them."""
-        cdef int64_t frontier = slot.frontier
-        cdef uint32_t mask = self.span - 1
-        cdef uint32_t at, bit, run
-        cdef uint64_t word, low
-        while slot.marked:
-            at = <uint32_t>(frontier & mask)
-            bit = at & 63
-            word = slot.map[at >> 6] >> bit
-            if not word & 1:
-                break
-            # Length of the run of ones from here to the word's end.
-            run = <uint32_t>ctz(~word) if ~word else 64
-            if run > 64 - bit:
-                run = 64 - bit
-            low = (<uint64_t>-1 if run == 64 else (<uint64_t>1 << run) - 1) << bit
-            slot.map[at >> 6] &= ~low
-            slot.marked -= run
-            frontier += run
-        tg_store_i64(&slot.frontier, frontier)
-
-    cdef void acknowledge(self, tg_slot *slot, int64_t first, uint32_t count, uint32_t gap) noexcept nogil:
-        """Offsets first … first + count - 1, and the `gap` missing ones before them, are settled."""
-        cdef int64_t start = first - gap
-        cdef int64_t end = first + count
-        cdef int64_t at
-        cdef uint32_t mask = self.span - 1
-        cdef uint32_t place, bit, run
-        cdef uint64_t bits
-        if start < slot.frontier:
-            start = slot.frontier
-        if start >= end:
-            return
-        if start == slot.frontier:
-            # In order: no bit is needed for what the frontier passes at once, and none of it can be set.
-            if slot.marked == 0:
-                tg_store_i64(&slot.frontier, end)
-                return
-            slot.frontier = end
-            self._advance(slot)
-            return
-        if slot.map is NULL:
-            slot.map = <uint64_t *>calloc(self.span // 64, sizeof(uint64_t))
-            if slot.map is NULL:
-                return  # not acknowledged: redelivered after a restart rather than lost
-        at = start
-        while at < end:
-            place = <uint32_t>(at & mask)
-            bit = place & 63
-            run = 64 - bit
-            if run > end - at:
-                run = <uint32_t>(end - at)
-            bits = (<uint64_t>-1 if run == 64 else (<uint64_t>1 << run) - 1) << bit
-            slot.marked += popcount(bits & ~slot.map[place >> 6])
-            slot.map[place >> 6] |= bits
-            at += run
 
     cdef void settle_run(self, int klass, int disposition, uint32_t number, int64_t first, uint32_t count,
                          uint32_t gap) noexcept nogil:
@@ -275,7 +139,7 @@ cdef class Ledger:
     cdef void settle_parked(self, int klass, int disposition, uint32_t number, int64_t first, uint32_t count,
                             uint32_t gap) noexcept nogil:
         """Ends `count` neighbouring records of one slot that were with the producer."""
-        self.unparked[klass] += count
+        tg_store_u64(&self.unparked[klass], self.unparked[klass] + count)
         self.settle_run(klass, disposition, number, first, count, gap)
 
     cdef void evict(self, tg_slot *slot, int klass) noexcept nogil:
@@ -416,95 +280,3 @@ cdef class Ledger:
     def times(self) -> tuple:
         """Monotonic nanoseconds of the first read and the last settlement; 0 where there was none."""
         return self.first_read_ns, self.last_settled_ns
-
-    # --- a small face for tests: one thread plays both ---------------------------------------------
-
-    def test_open(self, int lane, int partition, int64_t start) -> int:
-        cdef tg_slot *slot = self.open(lane, partition, start)
-        if slot is NULL:
-            raise MemoryError
-        return slot.number
-
-    def test_origin(self, bytes topic, int partition) -> int:
-        """The number of a place, as the reader asks for it; 0: it gets none."""
-        return self.origin(topic, len(topic), partition)
-
-    def test_place(self, uint32_t number) -> tuple:
-        """``(topic, partition)`` of a number. IndexError: it was not given."""
-        if not 0 < number <= self.origins._count:
-            raise IndexError(f"no origin {number}")
-        cdef const tg_place *place = self.origins.place(number)
-        return (<char *>place.topic)[:place.topic_len], place.partition
-
-    def test_read(self, uint32_t number, int64_t offset, int klass=0):
-        """Reads a record: its gap, or None where the span is full. ValueError: before the position."""
-        cdef tg_slot *slot = self.slots[number]
-        cdef uint32_t gap
-        if offset < slot.next:
-            raise ValueError("offset before the position")
-        if not self.skip_to(slot, offset, &gap):
-            return None
-        self.take_in(slot, klass, offset)
-        return gap
-
-    def test_drop(self, uint32_t number, int64_t offset, int klass=0, int disposition=TG_SAMPLED) -> bool:
-        """Reads a record and drops it. False: the span is full."""
-        cdef tg_slot *slot = self.slots[number]
-        cdef uint32_t gap
-        if not self.skip_to(slot, offset, &gap):
-            return False
-        self.drop(slot, klass, disposition, offset)
-        return True
-
-    def test_catch_up(self, uint32_t number) -> None:
-        self.catch_up(self.slots[number])
-
-    def test_park(self, uint32_t number, int64_t offset, int klass=0):
-        """As `test_read`, but the producer gets the record."""
-        cdef tg_slot *slot = self.slots[number]
-        cdef uint32_t gap
-        if not self.skip_to(slot, offset, &gap):
-            return None
-        self.park(slot, klass, offset)
-        return gap
-
-    def test_park_refused(self, uint32_t number, int64_t next, int64_t covered, int klass=0) -> None:
-        self.park_refused(self.slots[number], klass, next, covered)
-
-    def test_park_failed(self, uint32_t number, int klass=0) -> None:
-        self.park_failed(self.slots[number], klass)
-
-    def test_settle_parked(self, uint32_t number, int64_t first, uint32_t count=1, uint32_t gap=0, int klass=0,
-                           int disposition=TG_DEFERRED) -> None:
-        self.settle_parked(klass, disposition, number, first, count, gap)
-
-    def test_skip(self, uint32_t number, int64_t offset):
-        """What the reader does before it looks for room: the gap, or None. `test_read` may follow, or not."""
-        cdef uint32_t gap
-        return gap if self.skip_to(self.slots[number], offset, &gap) else None
-
-    def test_acknowledge(self, uint32_t number, int64_t first, uint32_t count=1, uint32_t gap=0) -> None:
-        """Moves the offsets and no count: for faults that are planted."""
-        self.acknowledge(self.slots[number], first, count, gap)
-
-    def test_end(self, uint32_t number, int64_t end) -> None:
-        self.slots[number].end = end
-        self.sweep_end(self.slots[number])
-
-    def test_settle(self, uint32_t number, int64_t first, uint32_t count=1, uint32_t gap=0, int klass=0,
-                    int disposition=TG_DELIVERED) -> None:
-        self.settle_run(klass, disposition, number, first, count, gap)
-
-    def test_state(self, uint32_t number, int state) -> None:
-        tg_store_i32(&self.slots[number].state, state)
-
-    def test_log_end(self, uint32_t number, int64_t end) -> None:
-        tg_store_i64(&self.slots[number].log_end, end)
-
-    def test_slot(self, uint32_t number) -> dict:
-        """What stands in a slot."""
-        cdef tg_slot *slot = self.slots[number]
-        return {"state": slot.state, "next": slot.next, "covered": slot.covered, "frontier": slot.frontier,
-                "read": slot.read,
-                "parked": slot.parked, "popped": slot.popped, "settled": slot.settled, "marked": slot.marked,
-                "mapped": slot.map is not NULL}

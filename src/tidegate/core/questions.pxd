@@ -4,7 +4,6 @@ from libc.stdint cimport int32_t, int64_t
 
 from tidegate.core.intake cimport Intake, tg_lane
 from tidegate.core.rdkafka cimport (
-    rd_kafka_AdminOptions_t,
     rd_kafka_event_t,
     rd_kafka_queue_t,
     rd_kafka_t,
@@ -17,6 +16,8 @@ cdef enum:
     ENOUGH_NS = 1500000000       # an assignment waits so long for lows and ends, where the group's offset is known
 
 cdef void free_list(const tg_rdkafka *rk, rd_kafka_topic_partition_list_t **list) noexcept nogil
+cdef void ask_offsets(const tg_rdkafka *rk, rd_kafka_t *client, rd_kafka_queue_t *answers,
+                      rd_kafka_topic_partition_list_t *asked, int64_t tag, int isolation) noexcept nogil
 
 cdef class Questions:
     cdef const tg_rdkafka *rk
@@ -37,7 +38,6 @@ cdef class Questions:
     cdef rd_kafka_topic_partition_list_t *topics    # owns: what is subscribed to
     cdef int64_t ready_ns
     cdef int64_t asked_ns                # since when the assignment waits; 0: none does
-    cdef bint asking_ends                # a question for the logs' ends is under way
     cdef int32_t commits_err             # 0: they are known
     # By the partitions of the assignment, each at its index; offset below 0: not known.
     cdef rd_kafka_topic_partition_list_t *lows      # owns: first offset that Kafka still has
@@ -60,20 +60,15 @@ cdef class Questions:
     cdef bint alone(self, int64_t now_ns) noexcept nogil
     cdef void _call(self) noexcept nogil
     cdef void look(self) noexcept nogil
-    cdef void look_ends(self, int64_t now_ns) noexcept nogil
     cdef void serve(self, int64_t now_ns) noexcept nogil
     cdef void drop(self) noexcept nogil
     cdef void destroy(self) noexcept nogil
-    cdef rd_kafka_AdminOptions_t *_options(self, int operation, int kind) noexcept nogil
     cdef void _describe(self, int kind, rd_kafka_topic_partition_list_t *list) noexcept nogil
     cdef rd_kafka_topic_partition_list_t *_list_offsets(self, rd_kafka_topic_partition_list_t *list, int kind,
                                                         int64_t spec, int isolation) noexcept nogil
-    cdef void _ask_offsets(self, rd_kafka_topic_partition_list_t *asked, int kind, int isolation) noexcept nogil
     cdef void _ask_commits(self, rd_kafka_topic_partition_list_t *list, int64_t tag) noexcept nogil
     cdef void _send(self) noexcept nogil
     cdef void _returned(self, int64_t now_ns) noexcept nogil
     cdef void _seen(self, int64_t now_ns) noexcept nogil
     cdef void _described(self, rd_kafka_event_t *event, bint first, int64_t now_ns) noexcept nogil
-    cdef bint _wants_ends(self, tg_lane *lane) noexcept nogil
-    cdef void _ended(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil
     cdef void _listed(self, rd_kafka_event_t *event, rd_kafka_topic_partition_list_t *list) noexcept nogil

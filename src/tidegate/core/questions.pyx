@@ -13,9 +13,8 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport strcmp
 from posix.unistd cimport write
 
-from tidegate.core.atomic cimport tg_load_i32, tg_store_i32, tg_store_i64
+from tidegate.core.atomic cimport tg_load_i32, tg_store_i32
 from tidegate.core.client cimport RETRY_NS
-from tidegate.core.ledger cimport TG_SLOT_LIVE, tg_slot
 from tidegate.core.mailbox cimport NOTE_ERROR
 from tidegate.core.rdkafka cimport (
     TG_RK_ADMIN_DESCRIBETOPICS,
@@ -28,6 +27,7 @@ from tidegate.core.rdkafka cimport (
     TG_RK_OFFSET_END,
     TG_RK_READ_COMMITTED,
     TG_RK_READ_UNCOMMITTED,
+    rd_kafka_AdminOptions_t,
     rd_kafka_error_t,
     rd_kafka_ListOffsetsResultInfo_t,
     rd_kafka_topic_partition_t,
@@ -50,8 +50,7 @@ cdef enum:
     ASKED_ENDS = 3
     ASKED_LOOK = 4
     ASKED_MET = 5
-    ASKED_LAG = 6
-    ASKED_ANYBODY = 7
+    ASKED_ANYBODY = 6
     KINDS = 8
 
 
@@ -59,6 +58,27 @@ cdef void free_list(const tg_rdkafka *rk, rd_kafka_topic_partition_list_t **list
     if list[0] is not NULL:
         rk.topic_partition_list_destroy(list[0])
         list[0] = NULL
+
+
+cdef rd_kafka_AdminOptions_t *new_options(const tg_rdkafka *rk, rd_kafka_t *client, int operation,
+                                          int64_t tag) noexcept nogil:
+    """For a question whose answer carries `tag`. The caller frees them."""
+    cdef rd_kafka_AdminOptions_t *options = rk.AdminOptions_new(client, operation)
+    cdef char words[8]
+    rk.AdminOptions_set_request_timeout(options, ANSWER_MS, words, sizeof(words))
+    rk.AdminOptions_set_opaque(options, <void *><intptr_t>tag)
+    return options
+
+
+cdef void ask_offsets(const tg_rdkafka *rk, rd_kafka_t *client, rd_kafka_queue_t *answers,
+                      rd_kafka_topic_partition_list_t *asked, int64_t tag, int isolation) noexcept nogil:
+    """One request to each leader, for what the list's offsets say; borrows the list. The answer carries `tag`."""
+    cdef rd_kafka_AdminOptions_t *options = new_options(rk, client, TG_RK_ADMIN_LISTOFFSETS, tag)
+    cdef rd_kafka_error_t *error = rk.AdminOptions_set_isolation_level(options, isolation)
+    if error is not NULL:
+        rk.error_destroy(error)
+    rk.ListOffsets(client, asked, options, answers)
+    rk.AdminOptions_destroy(options)
 
 
 cdef class Questions:
@@ -165,7 +185,7 @@ cdef class Questions:
                     asked, self.intake.ledger.lanes[self.intake.lanes[i].number].topic, 0).offset = TG_RK_OFFSET_END
         if asked is NULL:  # a pattern that has met no topic yet
             return
-        self._ask_offsets(asked, ASKED_ANYBODY, TG_RK_READ_UNCOMMITTED)
+        ask_offsets(self.rk, self.client, self.answers, asked, ASKED_ANYBODY, TG_RK_READ_UNCOMMITTED)
         self.calling = True
         self.rk.topic_partition_list_destroy(asked)
 
@@ -181,51 +201,6 @@ cdef class Questions:
         if list.cnt:
             self._describe(ASKED_LOOK, list)
         self.rk.topic_partition_list_destroy(list)
-
-    cdef void look_ends(self, int64_t now_ns) noexcept nogil:
-        """Asks where the logs end of the lanes that are held, read or behind: what holding keeps from us must still be
-        seen coming. Of a lane that is free to be read, and brought nothing, they are where they were."""
-        cdef rd_kafka_topic_partition_list_t *asked
-        cdef tg_lane *lane
-        cdef int i, p
-        if self.asking_ends:
-            return
-        asked = self.rk.topic_partition_list_new(16)
-        for i in range(self.intake.lane_count):
-            lane = self.intake.lanes[i]
-            if lane.handle != self.handle:
-                continue
-            if not self._wants_ends(lane):
-                if lane.ends_ns:
-                    tg_store_i64(&lane.ends_ns, now_ns)
-                continue
-            lane.stirred = False
-            for p in range(lane.slot_room):
-                if lane.slots[p] is not NULL and lane.slots[p].state == TG_SLOT_LIVE:
-                    self.rk.topic_partition_list_add(
-                        asked, self.intake.ledger.lanes[lane.number].topic, p).offset = TG_RK_OFFSET_END
-        if asked.cnt:
-            self._ask_offsets(asked, ASKED_LAG, TG_RK_READ_COMMITTED)
-            self.asking_ends = True
-        self.rk.topic_partition_list_destroy(asked)
-
-    cdef bint _wants_ends(self, tg_lane *lane) noexcept nogil:
-        cdef tg_slot *slot
-        cdef int p
-        if lane.stirred or lane.hold or lane.paused or lane.parking or lane.throttled or tg_load_i32(&lane.order):
-            return True
-        for p in range(lane.slot_room):
-            slot = lane.slots[p]
-            if slot is not NULL and slot.state == TG_SLOT_LIVE and (slot.log_end < 0 or slot.log_end > slot.next):
-                return True
-        return False
-
-    cdef rd_kafka_AdminOptions_t *_options(self, int operation, int kind) noexcept nogil:
-        cdef rd_kafka_AdminOptions_t *options = self.rk.AdminOptions_new(self.client, operation)
-        cdef char words[8]
-        self.rk.AdminOptions_set_request_timeout(options, ANSWER_MS, words, sizeof(words))
-        self.rk.AdminOptions_set_opaque(options, <void *><intptr_t>(self.round * KINDS + kind))
-        return options
 
     cdef void _describe(self, int kind, rd_kafka_topic_partition_list_t *list) noexcept nogil:
         cdef rd_kafka_AdminOptions_t *options
@@ -247,7 +222,7 @@ cdef class Questions:
             free(names)
             return
         topics = self.rk.TopicCollection_of_topic_names(names, count)
-        options = self._options(TG_RK_ADMIN_DESCRIBETOPICS, kind)
+        options = new_options(self.rk, self.client, TG_RK_ADMIN_DESCRIBETOPICS, self.round * KINDS + kind)
         self.rk.DescribeTopics(self.client, topics, options, self.answers)
         self.rk.AdminOptions_destroy(options)
         self.rk.TopicCollection_destroy(topics)
@@ -261,20 +236,11 @@ cdef class Questions:
         for i in range(list.cnt):
             self.rk.topic_partition_list_add(asked, list.elems[i].topic, list.elems[i].partition).offset = spec
         if list.cnt:
-            self._ask_offsets(asked, kind, isolation)
+            ask_offsets(self.rk, self.client, self.answers, asked, self.round * KINDS + kind, isolation)
             self.waiting += 1
         for i in range(list.cnt):
             asked.elems[i].offset = TG_NO_OFFSET
         return asked
-
-    cdef void _ask_offsets(self, rd_kafka_topic_partition_list_t *asked, int kind, int isolation) noexcept nogil:
-        """One request to each leader, for what the list's offsets say."""
-        cdef rd_kafka_AdminOptions_t *options = self._options(TG_RK_ADMIN_LISTOFFSETS, kind)
-        cdef rd_kafka_error_t *error = self.rk.AdminOptions_set_isolation_level(options, isolation)
-        if error is not NULL:
-            self.rk.error_destroy(error)
-        self.rk.ListOffsets(self.client, asked, options, self.answers)
-        self.rk.AdminOptions_destroy(options)
 
     cdef void _ask_commits(self, rd_kafka_topic_partition_list_t *list, int64_t tag) noexcept nogil:
         """Asks for the group's offsets in all partitions of the list's topics: the others tell what it has met.
@@ -338,9 +304,6 @@ cdef class Questions:
                 self._described(event, tag % KINDS == ASKED_MET, now_ns)
                 if tag == self.round * KINDS + ASKED_TOPICS:
                     self.undescribed = False
-            elif tag % KINDS == ASKED_LAG:
-                self.asking_ends = False
-                self._ended(event, now_ns)
             elif tag % KINDS == ASKED_ANYBODY:
                 self.calling = False
                 self.deaf = self.rk.event_error(event) != TG_RK_ERR_OK
@@ -358,29 +321,6 @@ cdef class Questions:
         elif self.wanted is not NULL and self.lent is NULL and now_ns >= self.send_after_ns:
             self.send_after_ns = now_ns + RETRY_NS
             self._send()
-
-    cdef void _ended(self, rd_kafka_event_t *event, int64_t now_ns) noexcept nogil:
-        """Where the logs end. Of the moment of the answer: what was asked may have waited behind a fetch."""
-        cdef const rd_kafka_ListOffsetsResultInfo_t **found
-        cdef const rd_kafka_topic_partition_t *one
-        cdef tg_lane *lane = NULL
-        cdef tg_slot *slot
-        cdef size_t count = 0, i
-        if self.rk.event_error(event) or self.rk.event_type(event) != TG_RK_EVENT_LISTOFFSETS_RESULT:
-            return
-        found = self.rk.ListOffsets_result_infos(self.rk.event_ListOffsets_result(event), &count)
-        for i in range(count):
-            one = self.rk.ListOffsetsResultInfo_topic_partition(found[i])
-            if one.err != TG_RK_ERR_OK or one.offset < 0:
-                continue
-            if lane is NULL or strcmp(self.intake.ledger.lanes[lane.number].topic, one.topic) != 0:
-                lane = self.intake.lane_of(self.handle, one.topic)
-                if lane is NULL:
-                    return
-            slot = lane.slots[one.partition] if one.partition < lane.slot_room else NULL
-            if slot is not NULL and slot.log == lane.log_number:
-                tg_store_i64(&slot.log_end, one.offset)
-                tg_store_i64(&lane.ends_ns, now_ns)
 
     cdef void _listed(self, rd_kafka_event_t *event, rd_kafka_topic_partition_list_t *list) noexcept nogil:
         cdef const rd_kafka_ListOffsetsResultInfo_t **found

@@ -7,13 +7,13 @@ that was taken away is discarded instead, for its next owner reads it again. In 
 entry, and ends once.
 """
 
-from libc.stdio cimport snprintf
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from tidegate.core.atomic cimport tg_load_i32, tg_store_i32
-from tidegate.core.ledger cimport TG_DEFERRED, TG_DISCARDED, TG_SLOT_LIVE, TG_SLOT_ORPHAN
-from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_LOG, TG_NOTE_TEXT
+from tidegate.core.events cimport note_event
+from tidegate.core.ledger cimport TG_DEFERRED, TG_DISCARDED
+from tidegate.core.mailbox cimport NOTE_ERROR
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_FATAL,
     TG_RK_ERR_INVALID_RECORD,
@@ -23,8 +23,6 @@ from tidegate.core.rdkafka cimport (
     TG_RK_ERR_QUEUE_FULL,
     TG_RK_ERR_RECORD_LIST_TOO_LARGE,
     TG_RK_EVENT_DR,
-    TG_RK_EVENT_ERROR,
-    TG_RK_EVENT_LOG,
     TG_RK_MSG_F_COPY,
     TG_RK_MSG_NOT_PERSISTED,
     TG_RK_PARTITION_UA,
@@ -33,6 +31,7 @@ from tidegate.core.rdkafka cimport (
     TG_RK_PURGE_F_QUEUE,
     rd_kafka_message_t,
 )
+from tidegate.core.slots cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN
 
 cdef extern from *:
     """
@@ -55,32 +54,21 @@ cdef class Reports:
     cdef bint serve(self, int64_t now_ns, int most) noexcept nogil:
         """Deals with up to `most` events, then with what waits to be produced again. False: more events are there."""
         cdef rd_kafka_event_t *event
-        cdef int32_t kind
-        cdef const char *facility
-        cdef const char *text
-        cdef int level, _turn
-        cdef char words[TG_NOTE_TEXT]
+        cdef int32_t fatal
+        cdef int _turn
         cdef bint all_of_them = False
         for _turn in range(most):
             event = self.rk.queue_poll(self.queue, 0)
             if event is NULL:
                 all_of_them = True
                 break
-            kind = self.rk.event_type(event)
-            if kind == TG_RK_EVENT_DR:
+            if self.rk.event_type(event) == TG_RK_EVENT_DR:
                 self._acknowledge(event, now_ns)
-            elif kind == TG_RK_EVENT_LOG:
-                if self.rk.event_log(event, &facility, &text, &level) == 0:
-                    snprintf(words, sizeof(words), b"%s: %s", facility, text)
-                    self.mailbox.put(NOTE_LOG, level, 0, words)
-            elif kind == TG_RK_EVENT_ERROR:
-                if self.rk.event_error_is_fatal(event):
-                    self.failed_err = self.rk.fatal_error(self.client, words, sizeof(words))
-                    self.failed_ns = now_ns
+            else:
+                fatal = note_event(self.rk, self.client, event, self.mailbox, NOTE_ERROR)  # not for the process
+                if fatal:
+                    self.failed_err, self.failed_ns = fatal, now_ns
                     tg_store_i32(&self.failed, 1)
-                    self.mailbox.put(NOTE_ERROR, self.failed_err, 0, words)  # fatal for it, not for the process
-                else:
-                    self.mailbox.put(NOTE_ERROR, self.rk.event_error(event), 0, self.rk.event_error_string(event))
             self.rk.event_destroy(event)  # and with it the messages: only now has librdkafka room for others
         if self.waiting_len and not self.ending:
             self._retry(now_ns)
