@@ -158,7 +158,11 @@ def test_a_crowded_span_gives_way_and_nothing_of_a_record_is_missing(scene: Scen
         (b'{"type":"view","n":0}', None, []),
         (b'{"type":"view","n":1}', b"", [("a", b"1"), ("a", None), ("b", b"")]),
         (b'\xef\xbb\xbf{"type":\n"view","n":2}', b"\0\xff", []),
-        (b'{"type":"view","n":3,"pad":"%s"}' % (b"x" * 70_000), b"k" * 300, [("tracestate", b"ot=th:8;rv:" + b"f" * 14)]),
+        (
+            b'{"type":"view","n":3,"pad":"%s"}' % (b"x" * 70_000),
+            b"k" * 300,
+            [("tracestate", b"ot=th:8;rv:" + b"f" * 14)],
+        ),
         (b'{"type":"view","n":4', b"k", []),
     ]
     producer = PlainProducer({"bootstrap.servers": scene.servers})

@@ -8,7 +8,7 @@ from tidegate.core.rdkafka cimport TG_RK_EVENT_ERROR, TG_RK_EVENT_LOG
 
 
 cdef int32_t note_event(const tg_rdkafka *rk, rd_kafka_t *client, rd_kafka_event_t *event, Mailbox mailbox,
-                       int fatal) noexcept nogil:
+                        int fatal) noexcept nogil:
     """Notes a log line or an error; of another event, nothing. Borrows both.
 
     Returns librdkafka's reason where the client has failed for good, which is a note of kind `fatal`; otherwise 0."""

@@ -4,9 +4,10 @@ from libc.stdint cimport int64_t, uint64_t
 
 from tidegate.core.admission cimport Admission
 from tidegate.core.lanes cimport tg_lane
-from tidegate.core.ledger cimport tg_lane_counts, tg_slot
+from tidegate.core.ledger cimport tg_lane_counts
 from tidegate.core.rdkafka cimport rd_kafka_message_t
 from tidegate.core.rules cimport tg_verdict
+from tidegate.core.slots cimport tg_slot
 
 cdef enum:
     TG_CARRY_BYTES = 1 << 20     # taken from a lane at once, by the size of the last ones: its queue refills behind it

@@ -15,13 +15,7 @@ from tidegate.core.atomic cimport tg_load_i32, tg_store_i32, tg_store_i64
 from tidegate.core.csrc cimport TG_SCAN_EMPTY, TG_SCAN_OK, tg_sample
 from tidegate.core.gate cimport TG_DELIVER, TG_DROP, TG_PARK, tg_arrival
 from tidegate.core.lanes cimport TG_CARRY, TG_HALTED, TG_HELD_RING, TG_HELD_SPAN
-from tidegate.core.ledger cimport (
-    TG_EXPIRED,
-    TG_SAMPLED,
-    TG_SLOT_LIVE,
-    TG_SLOT_ORPHAN,
-    tg_lane_counts,
-)
+from tidegate.core.ledger cimport TG_EXPIRED, TG_SAMPLED, tg_lane_counts
 from tidegate.core.mailbox cimport NOTE_ERROR, NOTE_HALTED, NOTE_RESET, NOTE_UNREADABLE, TG_NOTE_TEXT
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_AUTO_OFFSET_RESET,
@@ -45,6 +39,7 @@ from tidegate.core.ring cimport (
 )
 from tidegate.core.rules cimport tg_verdict
 from tidegate.core.sample_key cimport tg_sample_place
+from tidegate.core.slots cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN
 
 cdef extern from *:
     """

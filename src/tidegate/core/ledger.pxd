@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from tidegate.core.origins cimport Origins
 from tidegate.core.ring cimport TG_CLASSES
-from tidegate.core.slots cimport TG_SLOT_LIVE, TG_SLOT_ORPHAN, Slots, tg_slot
+from tidegate.core.slots cimport Slots, tg_slot
 
 cdef enum:
     TG_MAX_LANES = 4096

@@ -18,7 +18,7 @@ cdef extern from *:
 
 from tidegate.core.atomic cimport tg_load_i32, tg_load_i64, tg_load_u64, tg_store_i64, tg_store_u64
 from tidegate.core.origins cimport Origins
-from tidegate.core.slots cimport TG_SLOT_DEAD
+from tidegate.core.slots cimport TG_SLOT_DEAD, TG_SLOT_LIVE
 
 from tidegate.types import CLASS_LABELS, Disposition
 

@@ -5,11 +5,11 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from tidegate.core.csrc cimport tg_header, tg_parked
-from tidegate.core.ledger cimport tg_slot
 from tidegate.core.pool cimport tg_entry
 from tidegate.core.rdkafka cimport rd_kafka_message_t, rd_kafka_queue_t, rd_kafka_t, rd_kafka_topic_t
 from tidegate.core.reports cimport Reports
 from tidegate.core.ring cimport tg_record
+from tidegate.core.slots cimport tg_slot
 
 cdef enum:
     PARKED = 0      # it is the producer's now, and counted as read

@@ -429,7 +429,7 @@ TABLE: tuple[Family | Histogram, ...] = (
         "tidegate_parking_evicted_total",
         "counter",
         (),
-        "Records that were parked after they had waited in memory, because they kept a partition's commits too far back.",
+        "Records that were parked after waiting in memory, because they kept a partition's commits too far back.",
         lambda now: _one(now.pressure.state.evicted),
     ),
     Family(

@@ -138,7 +138,7 @@ class Actuator(Protocol):
         ...
 
     def relieve(self, lanes: Sequence[LaneState]) -> None:
-        """Parks what waits in the rings where it keeps a partition's span full, as far as `shed` lets overflow be parked.
+        """Parks what waits in the rings where it keeps a partition's span full, of classes whose overflow is parked.
         `lanes` are of this look."""
         ...
 
