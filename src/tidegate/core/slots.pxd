@@ -18,8 +18,8 @@
 #
 # A parked record never enters a ring, so nobody pops it; or it is evicted from one, and was popped there. What is in
 # flight is popped + parked - settled, whichever way a record went, and a slot's number is free again where
-# read == settled. One that cannot be parked comes back to the reader, which takes it out of `parked` when it puts it into
-# a ring, where it is popped as any other.
+# read == settled. One that cannot be parked comes back to the reader, which takes it out of `parked` when it puts it
+# into a ring, where it is popped as any other.
 #
 # frontier == covered means that nothing is outstanding; only then may the reader move it (gaps, ends of partition).
 # What the reader drops by itself (sampled, expired) lies between covered and next: it is settled with the record behind
