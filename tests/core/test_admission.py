@@ -297,6 +297,32 @@ def test_a_lane_that_can_wait_is_read_at_a_rate(broker: Broker, rate: float) -> 
         assert not scene.lane(member).throttled
 
 
+def test_what_was_parked_comes_back_in_runs(scene: Scene) -> None:
+    """Not one by one between the others, for a batch is of one kind."""
+    produce(scene.servers, scene.topic, numbers(600))
+    gate = Gate(0, [])
+    gate.order(BULK, 0.0, PARK)
+    fresh = PlainProducer({"bootstrap.servers": scene.servers, "linger.ms": 0})
+    runs = [False]
+    with scene.member(gate=gate) as member:
+        member.wait_assigned(5, 40)
+        member.deliver_until(scene.settled(member, 600))
+        gate.release(BULK)
+
+        def deliver() -> None:
+            fresh.produce(scene.topic, b'{"type":"view"}', partition=0)
+            fresh.flush(1)
+            member.settle_parked()
+            while (batch := member.take()) is not None:
+                if batch.replayed is not runs[-1]:
+                    runs.append(batch.replayed)
+                member.settle(batch)
+
+        member.reader.replay(500)
+        member.wait_until(lambda: sum(b"n" in line for line in lines(member)) == 600, idle=deliver)
+    assert sum(runs) <= 600 / 25 + 5
+
+
 def test_the_parking_topic_begins_at_its_beginning_whatever_start_says(scene: Scene) -> None:
     produce(scene.servers, scene.topic, numbers(30), 0)
     producer = PlainProducer({"bootstrap.servers": scene.servers})

@@ -33,6 +33,7 @@ cdef enum:
     TG_REPLAY = 4                # the bucket of the parking topic; those below are the classes'
     TG_BUCKETS_OF_LANES = 5
     TG_BURST_MS = 200            # so much of its rate a bucket can hold
+    TG_RUN_MS = 50               # and so much the parking topic's gives at once: see allowed
 
 # How fast lanes may be read that can wait in Kafka: one for all lanes of a class, and one for the parking topic.
 cdef struct tg_bucket:

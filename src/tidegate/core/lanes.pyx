@@ -188,10 +188,13 @@ cdef class Lanes:
         return reason == TG_FLOWING
 
     cdef int64_t allowed(self, tg_lane *lane, int64_t now_ns) noexcept nogil:
-        """How many records may be read of the lane now, as far as its bucket goes."""
+        """How many records may be read of the lane now, as far as its bucket goes.
+
+        What was parked comes in runs: one by one it would stand between the others in the ring of its class, and a
+        batch ends where its kind does."""
         cdef tg_bucket *bucket
         cdef int64_t rate
-        cdef double burst
+        cdef double burst, run
         if lane.bucket < 0:
             return TG_CARRY
         bucket = &self.buckets[lane.bucket]
@@ -202,8 +205,9 @@ cdef class Lanes:
         burst = max(1.0, <double>rate / 1e6 * TG_BURST_MS) if rate else 0.0
         bucket.tokens = min(burst, bucket.tokens + <double>rate / 1e12 * <double>(now_ns - bucket.filled_ns))
         bucket.filled_ns = now_ns
-        tg_store_i32(&lane.throttled, bucket.tokens < 1.0)
-        return <int64_t>min(bucket.tokens, <double>TG_CARRY)
+        run = min(max(1.0, <double>rate / 1e6 * TG_RUN_MS), <double>TG_CARRY) if lane.bucket == TG_REPLAY else 1.0
+        tg_store_i32(&lane.throttled, bucket.tokens < run)
+        return <int64_t>min(bucket.tokens, <double>TG_CARRY) if bucket.tokens >= run else 0
 
     cdef void count_queued(self) noexcept nogil:
         """Looks how much librdkafka has fetched ahead for each lane, and notes how old what was read is."""
