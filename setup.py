@@ -44,6 +44,7 @@ C_SOURCES = {
     "encode": ["csrc/tg_scan_utf8.c"],
     "parked": ["csrc/tg_parked.c"],
     "producer": ["csrc/tg_parked.c"],
+    "eviction": ["csrc/tg_parked.c"],
     "rdkafka": ["csrc/tg_rdkafka.c"],
 }
 

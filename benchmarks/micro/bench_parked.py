@@ -17,7 +17,7 @@ from benchmarks.e2e.events import events
 from tidegate.core import parked
 from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.parking import Parked
-from tidegate.core.producer import Producer
+from tidegate.core.producer_face import ProducerFace
 
 RECORDS, ROUNDS = 2000, 200
 
@@ -49,7 +49,9 @@ def test_park(benchmark: Benchmark) -> None:
         ledger = LedgerFace()
         ledger.add_lane("shop.events")
         slot = ledger.test_open(0, 0, 0)
-        producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": "0"}, "parked", ledger, bytes=64 << 20)
+        producer = ProducerFace(
+            {"bootstrap.servers": "127.0.0.1:1", "log_level": "0"}, "parked", ledger, bytes=64 << 20
+        )
         begun = time.perf_counter_ns()
         answers = producer.test_park_many(slot, list(keys), list(payloads), 60_000)
         found.append((time.perf_counter_ns() - begun) / 60_000)

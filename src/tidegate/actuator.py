@@ -212,7 +212,7 @@ class CoreActuator:
             failures=dict(self._failures),
             returned=stats.get("returned", 0),
             repeated=stats.get("repeated", 0),
-            evicted=self._producer.evicted if self._producer is not None else 0,
+            evicted=self._eviction.evicted if self._eviction is not None else 0,
             renewed=stats.get("renewed", 0),
             bytes=stats.get("bytes", 0),
             fill=self._producer.fill if self._producer is not None else 0.0,

@@ -22,7 +22,7 @@ from tidegate.core.eviction import Eviction
 from tidegate.core.extra import Extra
 from tidegate.core.parked import decode
 from tidegate.core.parking import Parked
-from tidegate.core.producer import Producer
+from tidegate.core.producer_face import ProducerFace
 
 CRITICAL, HIGH, BULK = 0, 1, 3
 NULL, APPENDED, WHOLE = 64, 128, 256  # ring.pxd
@@ -41,7 +41,7 @@ class Rig:
     def __init__(self, properties: dict[str, str] = NOWHERE, **parks: Any) -> None:
         self.flow = Flow()
         self.ledger = self.flow.ledger
-        self.producer = Producer(properties, "parked", self.ledger, **parks)
+        self.producer = ProducerFace(properties, "parked", self.ledger, **parks)
         self.eviction = Eviction(self.flow.dispatcher, self.producer)
 
     def buffered(self) -> int:
@@ -103,7 +103,7 @@ def test_as_far_as_the_last_one_in_the_way(
         assert rig.eviction.go_on() == wanted
         assert not rig.eviction.under_way
         assert rig.eviction.go_on() == 0
-        assert rig.producer.evicted == sum(rig.ledger.parking()) == wanted
+        assert rig.eviction.evicted == sum(rig.ledger.parking()) == wanted
         assert rig.buffered() == len(turns) - wanted
     finally:
         rig.producer.close(0)

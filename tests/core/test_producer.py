@@ -22,7 +22,7 @@ from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.parked import decode
 from tidegate.core.parking import Parked, ParkingFailure
-from tidegate.core.producer import Producer
+from tidegate.core.producer_face import ProducerFace
 from tidegate.errors import ConfigError, KafkaClientError
 
 LIVE, CLOSING, DEAD = 1, 2, 3  # ledger.pxd
@@ -46,7 +46,7 @@ class Parking:
         self.ledger = LedgerFace(span)
         self.ledger.add_lane("orders")
         self.slot = self.ledger.test_open(0, 7, 0)
-        self.producer = Producer(properties, topic, self.ledger, **more)
+        self.producer = ProducerFace(properties, topic, self.ledger, **more)
         self.failures: list[ParkingFailure] = []
 
     def park(self, offset: int, key: bytes | None = b"k", **fields: Any) -> str:
@@ -599,14 +599,14 @@ def test_one_that_is_dropped_without_a_close_takes_no_harm(embedded: EmbeddedBro
 
 def test_a_property_that_librdkafka_refuses_is_named() -> None:
     with pytest.raises(ConfigError, match=r"Kafka property linger\.ms"):
-        Producer({"linger.ms": "soon"}, "parked", LedgerFace())
+        ProducerFace({"linger.ms": "soon"}, "parked", LedgerFace())
     with pytest.raises(ConfigError, match=r"Kafka property message\.max\.bytes"):
-        Producer({"message.max.bytes": "many"}, "parked", LedgerFace())
+        ProducerFace({"message.max.bytes": "many"}, "parked", LedgerFace())
     with pytest.raises(KafkaClientError, match="idempotence"):
-        Producer({"acks": "1"}, "parked", LedgerFace())
+        ProducerFace({"acks": "1"}, "parked", LedgerFace())
 
 
 @pytest.mark.parametrize("records", [0, (1 << 24) + 1])
 def test_a_pool_has_bounds(records: int) -> None:
     with pytest.raises(ValueError, match="a pool has"):
-        Producer({}, "parked", LedgerFace(), records=records)
+        ProducerFace({}, "parked", LedgerFace(), records=records)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tidegate.core.ledger_face import LedgerFace
 from tidegate.core.parking import Parked
-from tidegate.core.producer import Producer
+from tidegate.core.producer_face import ProducerFace
 
 
 def park(servers: str, topic: str, records: Iterable[tuple[bytes | None, Parked]]) -> None:
@@ -18,7 +18,7 @@ def park(servers: str, topic: str, records: Iterable[tuple[bytes | None, Parked]
     ledger = LedgerFace()
     lanes: dict[str, int] = {}
     slots: dict[tuple[str, int], int] = {}
-    producer = Producer({"bootstrap.servers": servers, "linger.ms": "1"}, topic, ledger)
+    producer = ProducerFace({"bootstrap.servers": servers, "linger.ms": "1"}, topic, ledger)
     deadline = time.monotonic() + 30
     for key, record in records:
         if record.topic not in lanes:
@@ -34,7 +34,7 @@ def park(servers: str, topic: str, records: Iterable[tuple[bytes | None, Parked]
     assert not producer.close(10)
 
 
-def _drain(producer: Producer, deadline: float) -> None:
+def _drain(producer: ProducerFace, deadline: float) -> None:
     assert time.monotonic() < deadline, producer.stats()
     failures = producer.drain()
     assert not failures, failures

@@ -20,7 +20,7 @@ from tidegate import allocator
 
 def main() -> None:
     from tidegate.core.ledger_face import LedgerFace
-    from tidegate.core.producer import Producer
+    from tidegate.core.producer_face import ProducerFace
 
     bootstrap, topic, records, file = sys.argv[1:]
     data = Path(file).read_bytes()
@@ -33,7 +33,7 @@ def main() -> None:
     ledger = LedgerFace()
     ledger.add_lane("shop.events")
     slot = ledger.test_open(0, 0, 0)
-    producer = Producer({"bootstrap.servers": bootstrap}, topic, ledger)
+    producer = ProducerFace({"bootstrap.servers": bootstrap}, topic, ledger)
     full: list[tuple[int, int]] = []
     cpu: list[float] = []
 

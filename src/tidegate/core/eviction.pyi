@@ -19,5 +19,8 @@ class Eviction:
     def go_on(self) -> int:
         """Parks of these as many as the producer takes now, and says how many. After `look`, and when it has room."""
     @property
+    def evicted(self) -> int:
+        """Records that were parked, since the start."""
+    @property
     def under_way(self) -> bool:
         """Something is left to go."""

@@ -8,7 +8,6 @@ from tidegate.core.csrc cimport tg_header, tg_parked
 from tidegate.core.pool cimport tg_entry
 from tidegate.core.rdkafka cimport rd_kafka_message_t, rd_kafka_queue_t, rd_kafka_t, rd_kafka_topic_t
 from tidegate.core.reports cimport Reports
-from tidegate.core.ring cimport tg_record
 from tidegate.core.slots cimport tg_slot
 
 cdef enum:
@@ -28,7 +27,6 @@ cdef class Producer(Reports):
     cdef object _reader                  # keeps alive what the next two belong to
     cdef int _reader_fd                  # written to when there is room, or something given back; -1: none
     cdef int32_t *_room_wanted           # the reader's flag
-    cdef int32_t _test_wanted
     cdef dict _properties                # as given to librdkafka
     cdef bint _renewing
     cdef uint64_t renewed                # clients that took the place of one that had failed
@@ -53,10 +51,6 @@ cdef class Producer(Reports):
     cdef void drop_back(self, tg_entry *entry) noexcept nogil
 
     # event loop
-    cdef uint8_t *_own_scratch           # owns
-    cdef size_t _own_room
-    cdef readonly uint64_t evicted       # records that were parked out of a ring
-    cdef int evict(self, int klass, tg_record *record) noexcept nogil
     cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept
     cdef void _wake(self) noexcept nogil
     cdef list _failures(self)

@@ -2,10 +2,9 @@
 
 from tidegate.core.ledger import Ledger
 from tidegate.core.mailbox import Mailbox
-from tidegate.core.parking import Parked, ParkingFailure
+from tidegate.core.parking import ParkingFailure
 
 PROPERTIES: dict[str, str]
-RESULTS: tuple[str, ...]
 
 class Producer:
     """The native writer of one parking topic.
@@ -66,9 +65,6 @@ class Producer:
     def fill(self) -> float:
         """How full it is, in records or in bytes, 0 to 1."""
     @property
-    def evicted(self) -> int:
-        """Records that were parked out of a ring."""
-    @property
     def ended(self) -> int:
         """Records whose way through here has ended since the start, well or not."""
     def rest(self, resting: bool) -> None:
@@ -85,11 +81,3 @@ class Producer:
     def close(self, timeout: float) -> list[ParkingFailure]:
         """Waits up to ``timeout`` seconds for what is with Kafka, and discards the rest. When nothing is parked any
         more; it blocks, without the GIL."""
-
-    # For tests and benchmarks: they play the reader.
-    def test_park(self, number: int, record: Parked, key: bytes | None) -> str: ...
-    def test_park_many(self, number: int, keys: list[bytes], payloads: list[bytes], count: int) -> tuple[int, int]: ...
-    def test_back(self) -> tuple[int, int, Parked, bytes | None] | None: ...
-    def test_room(self, bytes: int) -> tuple[bool, int]: ...  # noqa: A002
-    def test_fail(self, err: int) -> None: ...
-    def test_want(self, fd: int) -> None: ...

@@ -12,22 +12,13 @@ nothing more, and reports what it holds; once that has been settled or given bac
 import os
 
 from libc.stdlib cimport free, malloc, realloc
-from posix.time cimport CLOCK_MONOTONIC, clock_gettime, nanosleep, timespec
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close, read, write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_store_i32, tg_swap_i32
-from tidegate.core.csrc cimport (
-    TG_PARKED_HAS_RANDOMNESS,
-    TG_PARKED_HAS_THRESHOLD,
-    TG_PARKED_OK,
-    tg_parked_count,
-    tg_parked_decode,
-    tg_parked_encode,
-    tg_parked_size,
-)
+from tidegate.core.csrc cimport TG_PARKED_OK, tg_parked_decode, tg_parked_encode, tg_parked_size
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
-from tidegate.core.parked cimport to_python
 from tidegate.core.pool cimport Pool
 from tidegate.core.rdkafka cimport (
     TG_RK_ERR_FATAL,
@@ -47,17 +38,6 @@ from tidegate.core.rdkafka cimport (
     rdkafka,
 )
 from tidegate.core.reports cimport tg_trouble
-from tidegate.core.ring cimport (
-    TG_EXTRA_HAS_RANDOMNESS,
-    TG_EXTRA_HAS_THRESHOLD,
-    TG_NULL_LEN,
-    TG_RECORD_APPENDED,
-    TG_RECORD_EXTRA,
-    TG_RECORD_NULL,
-    get_extra,
-    record_bytes,
-    tg_extra,
-)
 
 from tidegate.core.parking import ParkingFailure, explain
 from tidegate.errors import KafkaClientError
@@ -83,8 +63,6 @@ PROPERTIES = {
     "log.queue": "true",
     "statistics.interval.ms": "0",
 }
-
-RESULTS = ("parked", "full", "failed")
 
 
 cdef int64_t clock_ns() noexcept nogil:
@@ -148,7 +126,6 @@ cdef class Producer(Reports):
         if self._fd >= 0:
             close(self._fd)
         free(self._scratch)
-        free(self._own_scratch)
 
     cdef tg_connection _connect(self) except *:
         """Another client for the topic. The caller owns it."""
@@ -304,58 +281,6 @@ cdef class Producer(Reports):
                 write(self._fd, &number, sizeof(number))
         return self._failures() if self.trouble_count else []
 
-    cdef int evict(self, int klass, tg_record *record) noexcept nogil:
-        """Parks a record that stands whole at the head of a ring, to be dropped from it right after: PARKED, FULL or
-        FAILED. PARKED: it is counted here as taken out of the ring, and as being parked."""
-        cdef tg_slot *slot = self.ledger.slots[record.slot]
-        cdef tg_parked parked
-        cdef tg_extra extra
-        cdef tg_entry *entry
-        cdef uint8_t *bytes = record_bytes(record)
-        cdef uint8_t *grown
-        cdef size_t key_len = 0 if record.key_len == TG_NULL_LEN else record.key_len, size, written
-        cdef int32_t partition = TG_RK_PARTITION_UA
-        if self.client is NULL or self.stalled or self.failed:
-            return FULL
-        parked.topic, parked.topic_len = self.ledger.lanes[slot.lane].topic, self.ledger.lanes[slot.lane].topic_len
-        parked.partition, parked.offset, parked.klass = slot.partition, record.offset, <uint8_t>klass
-        parked.timestamp_ms = record.timestamp_ms
-        parked.timestamp_type = 0 if record.timestamp_ms < 0 else 2 if record.flags & TG_RECORD_APPENDED else 1
-        parked.flags, parked.randomness, parked.threshold = 0, 0, 0
-        if record.flags & TG_RECORD_EXTRA:
-            get_extra(record, &extra)
-            parked.randomness, parked.threshold = extra.randomness, extra.threshold
-            if extra.flags & TG_EXTRA_HAS_RANDOMNESS:
-                parked.flags |= TG_PARKED_HAS_RANDOMNESS
-            if extra.flags & TG_EXTRA_HAS_THRESHOLD:
-                parked.flags |= TG_PARKED_HAS_THRESHOLD
-        parked.payload, parked.payload_len = NULL if record.flags & TG_RECORD_NULL else bytes, record.value_len
-        parked.headers, parked.headers_len = bytes + record.value_len + key_len, record.headers_len
-        parked.header_count = tg_parked_count(parked.headers, parked.headers_len)
-        size = tg_parked_size(&parked, NULL)
-        if size > self._own_room:
-            grown = <uint8_t *>realloc(self._own_scratch, size)
-            if grown is NULL:
-                return FULL
-            self._own_scratch, self._own_room = grown, size
-        if tg_parked_encode(&parked, NULL, self._own_scratch, self._own_room, &written) != TG_PARKED_OK:
-            return FAILED
-        entry = self.pool.take_own(size + key_len)
-        if entry is NULL:
-            return FULL
-        entry.size, entry.key_len, entry.null_key = size, key_len, record.key_len == TG_NULL_LEN
-        entry.slot, entry.gap, entry.offset, entry.klass = record.slot, record.gap, record.offset, <uint8_t>klass
-        if self._partitions:
-            partition = slot.partition % self._partitions
-        if self.rk.produce(self.topic, partition, TG_RK_MSG_F_COPY, self._own_scratch, size,
-                           NULL if entry.null_key else bytes + record.value_len, key_len, entry) != 0:
-            self.pool.undo_own(entry)
-            return FULL if self.rk.last_error() == TG_RK_ERR_QUEUE_FULL else FAILED
-        # Reports are dealt with in this thread, so nothing of this can be seen before it is whole.
-        self.ledger.evict(slot, klass)
-        self.evicted += 1
-        return PARKED
-
     cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept:
         """Wakes the reader through `fd` after room was made, or something given back, while `wanted` is set."""
         self._reader = reader
@@ -488,105 +413,3 @@ cdef class Producer(Reports):
         self.waiting_len = 0
         tg_store_i32(&self.stalled, 1)  # park answers FULL from now on
         return self._failures()
-
-    # --- a small face for tests: one thread plays both, or one thread each ---------------------------
-
-    def test_park(self, uint32_t number, record, bytes key) -> str:
-        """Reads a record at its offset and parks it; topic and partition are the slot's. ``"parked"`` and so on."""
-        cdef tg_slot *slot = self.ledger.slots[number]
-        cdef bytes payload = record.payload
-        cdef tg_header headers[64]
-        cdef tg_parked r
-        cdef bytes name
-        cdef bytes value
-        cdef uint32_t gap, i
-        cdef const char *key_bytes = NULL
-        kept = list(record.headers)
-        if len(kept) > 64 or record.offset < slot.next or not self.ledger.skip_to(slot, record.offset, &gap):
-            raise ValueError("too many headers, an offset before the position, or the span is full")
-        for i in range(<uint32_t>len(kept)):
-            name, value = kept[i]
-            headers[i].name, headers[i].name_len = name, len(name)
-            headers[i].value, headers[i].value_len = NULL, 0
-            if value is not None:
-                headers[i].value, headers[i].value_len = <const uint8_t *><const char *>value, len(value)
-        r.offset, r.klass, r.header_count = record.offset, record.klass, <uint32_t>len(kept)
-        r.timestamp_ms, r.timestamp_type = record.timestamp_ms, record.timestamp_type
-        r.flags, r.randomness, r.threshold = 0, 0, 0
-        if record.randomness is not None:
-            r.flags, r.randomness = r.flags | TG_PARKED_HAS_RANDOMNESS, record.randomness
-        if record.threshold is not None:
-            r.flags, r.threshold = r.flags | TG_PARKED_HAS_THRESHOLD, record.threshold
-        r.payload, r.payload_len = NULL, 0
-        if payload is not None:
-            r.payload, r.payload_len = <const uint8_t *><const char *>payload, len(payload)
-        if key is not None:
-            key_bytes = key
-        return RESULTS[self.put(slot, gap, &r, headers, key_bytes, 0 if key is None else len(key))]
-
-    def test_park_many(self, uint32_t number, list keys not None, list payloads not None, uint64_t count) -> tuple:
-        """Parks `count` records as the reader would, without the GIL: the next offsets of the slot, keys and payloads
-        in turn; where it is FULL it goes on when there is room. Returns how often it was FULL, and how many failed."""
-        cdef tg_slot *slot = self.ledger.slots[number]
-        cdef size_t n = len(payloads)
-        cdef const char **data = <const char **>malloc(2 * n * sizeof(char *))
-        cdef size_t *lens = <size_t *>malloc(2 * n * sizeof(size_t))
-        cdef tg_parked r
-        cdef uint64_t done = 0, full = 0, failed = 0
-        cdef uint32_t gap
-        cdef size_t i
-        cdef int answer
-        cdef timespec nap
-        cdef bytes one
-        nap.tv_sec, nap.tv_nsec = 0, 200000
-        try:
-            for i in range(n):
-                one = payloads[i]
-                data[i], lens[i] = one, len(one)
-                one = keys[i]
-                data[n + i], lens[n + i] = one, len(one)
-            r.timestamp_ms, r.timestamp_type, r.klass, r.flags, r.header_count = 1700000000000, 1, 3, 0, 0
-            r.randomness = r.threshold = 0
-            with nogil:
-                while done < count:
-                    i = <size_t>(done % n)
-                    r.offset, r.payload, r.payload_len = max(slot.next, 0), <const uint8_t *>data[i], lens[i]
-                    answer = FULL
-                    if self.ledger.skip_to(slot, r.offset, &gap):
-                        answer = self.put(slot, gap, &r, NULL, data[n + i], lens[n + i])
-                    if answer == FULL:
-                        full += 1
-                        nanosleep(&nap, NULL)
-                        continue
-                    failed += answer == FAILED
-                    done += 1
-        finally:
-            free(data)
-            free(lens)
-        return full, failed
-
-    def test_back(self):
-        """``(slot, gap, record, key)`` of the oldest record that was given back; None: none is there."""
-        cdef tg_parked r
-        cdef tg_entry *entry = self.oldest_back(&r)
-        cdef const char *key
-        if entry is NULL:
-            return None
-        key = <const char *>entry.copy + entry.size
-        found = entry.slot, entry.gap, to_python(&r), None if entry.null_key else key[:entry.key_len]
-        self.drop_back(entry)
-        return found
-
-    def test_room(self, size_t bytes) -> tuple:
-        """`has_room`, and what FAILED last: ``(room, librdkafka's error)``."""
-        return self.has_room(bytes), self.refused
-
-    def test_fail(self, int32_t err) -> None:
-        """librdkafka's client fails for good, for this reason."""
-        with nogil:
-            self.rk.test_fatal_error(self.client, err, b"a test")
-
-    def test_want(self, int fd) -> None:
-        """As a reader that holds a lane: `fd` is written to when there is room."""
-        self._watch(None, &self._test_wanted, fd)
-        tg_store_i32(&self._test_wanted, 1)

@@ -1,0 +1,16 @@
+"""Typed face of producer_face.pyx."""
+
+from tidegate.core.parking import Parked
+from tidegate.core.producer import Producer
+
+RESULTS: tuple[str, ...]
+
+class ProducerFace(Producer):
+    """The producer for tests and benchmarks: they play the reader."""
+
+    def test_park(self, number: int, record: Parked, key: bytes | None) -> str: ...
+    def test_park_many(self, number: int, keys: list[bytes], payloads: list[bytes], count: int) -> tuple[int, int]: ...
+    def test_back(self) -> tuple[int, int, Parked, bytes | None] | None: ...
+    def test_room(self, bytes: int) -> tuple[bool, int]: ...  # noqa: A002
+    def test_fail(self, err: int) -> None: ...
+    def test_want(self, fd: int) -> None: ...
