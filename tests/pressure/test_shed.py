@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.pressure.notches import FLOORS, NOTCHES, Notch, above, below
-from tidegate.pressure.shed import H_SECONDS, TARGET_DELAY_SECONDS, Demand, Share, shares
+from tidegate.pressure.shed import H_SECONDS, HIGH_DELAY_SECONDS, Demand, Share, shares
 
 RATES = st.floats(0, 1e6)
 DEMANDS = st.lists(
@@ -26,9 +26,11 @@ def keeps(service: float, *args: tuple[float, ...]) -> list[float]:
 
 def test_what_is_left_goes_to_the_higher_class_first() -> None:
     # 1000/s and a queue to be filled to 250 ms of work: 1250; critical 300, high 200, normal 500, 250 for bulk.
+    # High may fill it to two seconds: 3000 less critical.
     assert keeps(1000, (300, 200, 500, 1000)) == [1, 1, 1, 0.25]
-    assert keeps(1000, (300, 1900, 500, 1000)) == [1, 0.5, 0, 0]
-    assert keeps(1000, (2000, 200, 500, 1000)) == [1, 0, 0, 0]
+    assert keeps(1000, (300, 1900, 500, 1000)) == [1, 1, 0, 0]
+    assert keeps(1000, (300, 5400, 500, 1000)) == [1, 0.5, 0, 0]
+    assert keeps(1000, (3000, 200, 500, 1000)) == [1, 0, 0, 0]
 
 
 def test_a_queue_at_its_goal_leaves_exactly_the_rate() -> None:
@@ -38,7 +40,8 @@ def test_a_queue_at_its_goal_leaves_exactly_the_rate() -> None:
 def test_a_queue_takes_from_its_own_class_and_those_below_only() -> None:
     assert keeps(1000, (100, 400, 400, 1000), (0, 0, 0, 50_000)) == [1, 1, 1, 0]
     assert keeps(1000, (100, 400, 400, 1000), (0, 0, 900, 0)) == [1, 1, 0, 0]
-    assert keeps(1000, (100, 400, 400, 1000), (1200, 0, 0, 0)) == [1, 0, 0, 0]
+    assert keeps(1000, (100, 400, 400, 1000), (2900, 0, 0, 0)) == [1, 0, 0, 0]
+    assert keeps(1000, (100, 400, 400, 1000), (0, 2700, 0, 0)) == [1, 0.5, 0, 0]
 
 
 def test_lanes_that_wait_get_their_part_as_a_rate_and_what_is_left_for_their_backlog() -> None:
@@ -68,7 +71,7 @@ def test_whatever_comes(service: float, found: list[Demand]) -> None:
         assert demand.sheddable or share.keep == 1
         let_in += share.keep * demand.offered + share.rate
     protected = sum(demand.offered + demand.waiting for demand in found if not demand.sheddable)
-    most = max(protected, service * (1 + TARGET_DELAY_SECONDS / H_SECONDS))
+    most = max(protected, service * (1 + HIGH_DELAY_SECONDS / H_SECONDS))
     assert let_in <= most * (1 + 1e-9) + 1e-6  # nothing is let in beyond what can be served, but what is protected
 
 

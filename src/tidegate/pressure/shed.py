@@ -1,13 +1,14 @@
 """The shed law: how much of each class is let in, so that what is let in is what the app can take.
 
     left   = μ̂ (1 + d*/H) - Σ_protected (λ̂ + Q/H)
-    then, class by class, the highest first:  left -= Q/H;  keep = min(1, left/λ̂);  left -= keep λ̂
+    then, class by class, the highest first:  left -= Q/H;  keep = min(1, (left + μ̂ (d - d*)/H)/λ̂);  left -= keep λ̂
 
 Rate balance with a correction by the queues (the family of Spark's and Cinnamon's controllers, with DAGOR's cut by
 priority): protected classes get what they bring and what they have waiting within `H`; what is left is given to the
-classes that may be shed, and their queue is led to `d*` of work, because an empty one would let the app idle. λ̂ are
-records/s before any shedding, μ̂ the target's records/s, Q records that wait in rings. A queue is charged to its own
-class and those below it, never to those above, which overtake it: docs/adr/0011-the-shed-law-as-measured.md.
+classes that may be shed, and their queue is led to `d` of work: `d*`, because an empty one would let the app idle, and
+two seconds for high, because it waits better there than for minutes in the parking topic. λ̂ are records/s before any
+shedding, μ̂ the target's records/s, Q records that wait in rings. A queue is charged to its own class and those below,
+never to those above, which overtake it: docs/adr/0011-the-shed-law-as-measured.md.
 
 Of a class's share, lanes that can wait in Kafka get a *rate* to be read at instead of a share to be parked: Kafka is
 their parking place. What nobody asked for goes to their backlogs.
@@ -19,8 +20,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tidegate.types import EventClass
+
 H_SECONDS = 1.0
 TARGET_DELAY_SECONDS = 0.25  # d*
+HIGH_DELAY_SECONDS = 2.0  # d of high: less than half of its age budget
 RANDOMNESS_BITS = 56  # of a record's R
 
 
@@ -99,8 +103,9 @@ def shares(service: float, demands: Sequence[Demand]) -> tuple[Share, ...]:
         if demand.sheddable:
             left -= demand.queued / H_SECONDS
             asked = demand.offered + demand.waiting
+            more = HIGH_DELAY_SECONDS - TARGET_DELAY_SECONDS if index == EventClass.HIGH else 0.0
             if asked > 0:
-                keeps[index] = min(1.0, max(0.0, left) / asked)
+                keeps[index] = min(1.0, max(0.0, left + service * more / H_SECONDS) / asked)
                 rates[index] = keeps[index] * demand.waiting
                 left -= keeps[index] * asked
     behind = []
