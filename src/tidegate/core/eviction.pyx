@@ -78,7 +78,7 @@ cdef class Eviction:
         cdef tg_parked parked
         cdef tg_entry *entry
         cdef uint8_t *grown
-        cdef const uint8_t *key = record_bytes(record) + record.value_len
+        cdef uint8_t *key = record_bytes(record) + record.value_len
         cdef size_t key_len = 0 if record.key_len == TG_NULL_LEN else record.key_len, size, written
         cdef int32_t partition = TG_RK_PARTITION_UA
         if self.producer.client is NULL or self.producer.stalled or self.producer.failed:
@@ -112,7 +112,7 @@ cdef class Eviction:
         """What its envelope says of a record; borrows from the ring."""
         cdef tg_lane_counts *lane = self.producer.ledger.lanes[slot.lane]
         cdef tg_extra extra
-        cdef const uint8_t *value = record_bytes(record)
+        cdef uint8_t *value = record_bytes(record)
         out.topic, out.topic_len, out.partition = lane.topic, lane.topic_len, slot.partition
         out.offset, out.klass, out.timestamp_ms = record.offset, <uint8_t>klass, record.timestamp_ms
         out.timestamp_type = 0 if record.timestamp_ms < 0 else 2 if record.flags & TG_RECORD_APPENDED else 1
