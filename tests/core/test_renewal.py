@@ -236,7 +236,7 @@ def test_a_reader_at_full_speed_meets_no_client_that_is_gone(embedded: EmbeddedB
 STEPS = st.lists(st.sampled_from(["park", "park", "park", "drain", "refuse", "fail", "renew", "back"]), max_size=40)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(STEPS)
 def test_whatever_happens_each_record_ends_once(steps: list[str]) -> None:
     """Against a model of sets: what was parked is stored, given back, or discarded at the end."""
