@@ -20,6 +20,9 @@ PARTITIONS = 2
 SECONDS = 5.0  # between two questions while nothing waits
 RULES = RuleTable([(BULK, "view")], ["json:/type"], ["json:/n"])
 
+# Who is asked does not go by the broker, and each of these waits ten seconds.
+pytestmark = pytest.mark.parametrize("broker", ["embedded"], indirect=True)
+
 
 class Idle:
     """A member of which all is known, with a parking topic in which nothing waits."""
@@ -64,8 +67,8 @@ def parking(broker: Broker, more: dict[str, str] | None = None) -> Iterator[Idle
 
 
 @pytest.fixture
-def idle(embedded_broker: Broker) -> Iterator[Idle]:
-    with parking(embedded_broker) as one:
+def idle(broker: Broker) -> Iterator[Idle]:
+    with parking(broker) as one:
         yield one
 
 
@@ -95,9 +98,9 @@ def test_what_this_process_parks_is_seen_at_once(idle: Idle) -> None:
     assert time.monotonic() - begun < SECONDS / 2
 
 
-def test_what_came_back_was_not_parked_and_is_not_asked_about(embedded_broker: Broker) -> None:
+def test_what_came_back_was_not_parked_and_is_not_asked_about(broker: Broker) -> None:
     """A record too large for the topic goes to the app: the books are even again, and the topic is idle."""
-    with parking(embedded_broker, {"message.max.bytes": "1000"}) as idle:
+    with parking(broker, {"message.max.bytes": "1000"}) as idle:
         idle.gate.order(BULK, 0.0, PARK)
         produce(idle.servers, idle.topic, [b'{"type":"view","n":1,"long":"%s"}' % (b"x" * 2000)], 0)
         idle.member.deliver_count(1)

@@ -18,7 +18,8 @@ from typing import Any
 import structlog
 
 from tidegate.__main__ import main
-from tidegate.core import producer, reader
+from tidegate.core import eviction, producer, reader  # noqa: F401 - two have to meet the real class first
+from tidegate.core.producer_face import ProducerFace
 
 OUT_OF_ORDER = 45
 
@@ -30,7 +31,7 @@ def stall(*_: object) -> None:
         ctypes.PyDLL(None).usleep(int(min(left, 0.5) * 1e6))
 
 
-class Failing(producer.Producer):
+class Failing(ProducerFace):
     """The sidecar's only one, which is told to fail."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
