@@ -44,7 +44,7 @@ AGAIN := $(if $(CI),--reruns 1 --rerun-except '[0-9] violations' --rerun-except 
 test: build $(VENV)/.dev ## all tests; those on a real Kafka need Java 17 and Maven, those on a bad network Go
 ifeq ($(strip $(ARGS)),)
 	@faults=0; $(BIN)/python -m pytest $(AGAIN) tests/faults || faults=$$?; \
-	$(BIN)/python -m pytest $(AGAIN) -n $(or $(JOBS),2) --dist loadfile --ignore=tests/faults && exit $$faults
+	$(BIN)/python -m pytest $(AGAIN) -n $(or $(JOBS),3) --dist loadfile --ignore=tests/faults && exit $$faults
 else
 	@exec $(BIN)/python -m pytest $(ARGS)
 endif
