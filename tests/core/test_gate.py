@@ -276,7 +276,7 @@ def test_orders_while_a_reader_runs() -> None:
     gate = Gate(2)
     types = [b"type %d" % (n % 1500) for n in range(6000)]  # more than there are slots
     keys = [b"%d" % n for n in range(6000)]
-    reader = threading.Thread(target=gate.bench, args=(BULK, types, keys, 1000))
+    reader = threading.Thread(target=gate.bench, args=(BULK, types, keys, 3000))
     reader.start()
     looks, rungs = 0, 0
     while reader.is_alive():
@@ -288,7 +288,7 @@ def test_orders_while_a_reader_runs() -> None:
         looks, rungs = looks + 1, rungs + len(found)
     reader.join()
     delivered, parked, dropped = gate.totals()[BULK]
-    assert delivered + parked + dropped == 6_000_000
+    assert delivered + parked + dropped == 18_000_000
     assert looks > 3
     assert parked
     assert dropped
