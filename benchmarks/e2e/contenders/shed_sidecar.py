@@ -38,7 +38,7 @@ def threads() -> dict[str, float]:
 def main(what: str, share: float) -> None:
     import uvloop
 
-    from tidegate import sidecar
+    from tidegate import assembly, sidecar
     from tidegate.config import read
     from tidegate.core.gate import DROP, PARK
     from tidegate.core.process import tune_allocator
@@ -46,7 +46,7 @@ def main(what: str, share: float) -> None:
     from tidegate.summary import summary
 
     if what == "park":  # a run with an end would park nothing
-        sidecar.Deferral = lambda settings, ledger, *, until_end: Deferral(settings, ledger)  # type: ignore
+        assembly.Deferral = lambda settings, *, until_end: Deferral(settings)  # type: ignore
 
     class Standing(sidecar.Sidecar):
         begun: dict[str, float]

@@ -145,6 +145,8 @@ cdef class Admission(Headers):
         cdef size_t bytes = message.len + message.key_len + ENVELOPE_BYTES, i
         cdef int sampling = 0, answer
         cdef char words[TG_NOTE_TEXT]
+        if self.producer is None:
+            return TG_DELIVER  # ordered by somebody who does not know
         if not gathered and not self._headerless(message):
             headers = self._gather(message, &bytes)
             bytes += message.len + message.key_len + ENVELOPE_BYTES
