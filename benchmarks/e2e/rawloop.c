@@ -10,23 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "tg_rdkafka.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static void fail(const char *what, const char *words)
-{
-    fprintf(stderr, "rawloop: %s: %s\n", what, words);
-    exit(1);
-}
+#include "raw.h"
 
 int main(int argc, char **argv)
 {

@@ -11,45 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "tg_rdkafka.h"
+#include "raw.h"
 
 enum { END = 0, VALUE = 4, KEY = 5, OPAQUE = 6, FLAGS = 7, RKT = 2 }; /* rd_kafka_vtype_t */
 #define F_FREE 1
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static void fail(const char *what, const char *words)
-{
-    fprintf(stderr, "rawpark: %s: %s\n", what, words);
-    exit(1);
-}
-
 static tg_rdkafka rk;
 static long acknowledged;
-
-static void serve(rd_kafka_queue_t *queue, int timeout_ms)
-{
-    rd_kafka_event_t *event;
-    while ((event = rk.queue_poll(queue, timeout_ms))) {
-        const rd_kafka_message_t *message;
-        if (rk.event_type(event) == TG_RK_EVENT_DR)
-            while ((message = rk.event_message_next(event))) {
-                if (message->err)
-                    fail("report", rk.err2str(message->err));
-                acknowledged++;
-            }
-        rk.event_destroy(event);
-        timeout_ms = 0;
-    }
-}
 
 int main(int argc, char **argv)
 {
@@ -110,7 +80,7 @@ int main(int argc, char **argv)
     double begun = now();
     for (long n = 0; n < wanted; n++) {
         while (rate > 0 && n % 64 == 0 && (double)n > (now() - begun) * rate)
-            serve(queue, 1);
+            acknowledged += raw_reports(&rk, queue, 1);
         size_t i = (size_t)n % count;
         void *value = records[i].value;
         size_t len = records[i].lens[1];
@@ -130,13 +100,13 @@ int main(int argc, char **argv)
                 break;
             if (err != TG_RK_ERR_QUEUE_FULL)
                 fail("produce", rk.err2str(err));
-            serve(queue, 10);
+            acknowledged += raw_reports(&rk, queue, 10);
         }
         if (n % 1000 == 0)
-            serve(queue, 0);
+            acknowledged += raw_reports(&rk, queue, 0);
     }
     while (acknowledged < wanted)
-        serve(queue, 100);
+        acknowledged += raw_reports(&rk, queue, 100);
     printf("{\"n\": %ld, \"seconds\": %.6f}\n", acknowledged, now() - begun);
     fflush(stdout);
     _exit(0); /* how it ends is not what is measured */

@@ -10,44 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "tg_rdkafka.h"
+#include "raw.h"
 
 enum { END = 0, RKT = 2, VALUE = 4, KEY = 5, FLAGS = 7 }; /* rd_kafka_vtype_t */
 
 static tg_rdkafka rk;
 static long acknowledged;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-static void fail(const char *what, const char *words)
-{
-    fprintf(stderr, "rawshed: %s: %s\n", what, words);
-    exit(1);
-}
-
-static void reports(rd_kafka_queue_t *queue, int timeout_ms)
-{
-    rd_kafka_event_t *event;
-    while ((event = rk.queue_poll(queue, timeout_ms))) {
-        const rd_kafka_message_t *message;
-        if (rk.event_type(event) == TG_RK_EVENT_DR)
-            while ((message = rk.event_message_next(event))) {
-                if (message->err)
-                    fail("report", rk.err2str(message->err));
-                acknowledged++;
-            }
-        rk.event_destroy(event);
-        timeout_ms = 0;
-    }
-}
 
 static void assignment(rd_kafka_t *client, rd_kafka_queue_t *control, rd_kafka_queue_t *lane)
 {
@@ -121,7 +91,7 @@ int main(int argc, char **argv)
     double first = 0;
     while (n < wanted) {
         assignment(client, control, lane);
-        reports(told, 0);
+        acknowledged += raw_reports(&rk, told, 0);
         /* One message with a timeout, then the rest: a batch call with a timeout would wait until it is full. */
         ssize_t got = rk.consume_batch_queue(lane, 0, batch, 1000);
         if (got <= 0)
@@ -132,7 +102,7 @@ int main(int argc, char **argv)
                 int32_t err;
                 while ((err = producev(producer, RKT, topic, FLAGS, TG_RK_MSG_F_COPY, KEY, one->key, one->key_len,
                                        VALUE, one->payload, one->len, END)) == TG_RK_ERR_QUEUE_FULL)
-                    reports(told, 1);
+                    acknowledged += raw_reports(&rk, told, 1);
                 if (err)
                     fail("producev", rk.err2str(err));
                 parked++;
@@ -144,7 +114,7 @@ int main(int argc, char **argv)
             first = now();
     }
     while (acknowledged < parked)
-        reports(told, 100);
+        acknowledged += raw_reports(&rk, told, 100);
     printf("{\"n\": %ld, \"seconds\": %.6f}\n", n, now() - first);
     fflush(stdout);
     _exit(0); /* how it leaves the group is not what is measured */
