@@ -7,6 +7,7 @@ it, from where it was written or from the parking topic, and *lost* otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 5.0
 _BATCH = 1000
 
-Place = tuple[int, int]  # partition and offset in the topic that is read
+Place = tuple[str, int, int]  # topic, partition and offset where it was written
 
 
 @dataclass(slots=True)
@@ -52,25 +53,33 @@ class Verdict:
 
 
 def audit(
-    generator: Generator, seen: bytes, still_there: dict[int, range], parking: ParkingLot | None = None
+    generator: Generator,
+    seen: bytes | None,
+    still_there: Mapping[tuple[str, int], range],
+    parking: ParkingLot | None = None,
 ) -> Verdict:
     """Judges each event that the broker acknowledged.
 
     Args:
         generator: its books, after ``join``.
-        seen: by event number, 1 where the shop worked the event off.
-        still_there: by partition, the offsets that the next reader of the group gets.
-        parking: what was parked of that topic; None: nothing.
+        seen: by event number, 1 where the shop worked the event off; None: nobody knows (the app is not ours), and
+            only those that Kafka has are told, as held.
+        still_there: by topic and partition, the offsets that the next reader of the group gets.
+        parking: what was parked of those topics; None: nothing.
     """
     verdict, parking = Verdict(), parking or ParkingLot()
     nothing = range(0)
     for number, offset in enumerate(generator.offsets):
-        klass, place = generator.classes[number], (generator.partitions[number], offset)
+        klass, partition = CLASSES[generator.classes[number]], generator.partitions[number]
+        topic = generator.topics[klass]
+        place = topic, partition, offset
         verdict.deferred[klass] += place in parking.ever
-        if offset < 0 or (number < len(seen) and seen[number]):
+        if offset < 0 or (seen is not None and number < len(seen) and seen[number]):
             continue
         parked = place in parking.waiting
-        held = parked or offset in still_there.get(place[0], nothing)
+        held = parked or offset in still_there.get((topic, partition), nothing)
+        if not held and seen is None:
+            continue
         (verdict.held if held else verdict.lost)[klass] += 1
         verdict.parked[klass] += parked
         sent, oldest = generator.sent[number], verdict.oldest[klass]
@@ -78,9 +87,12 @@ def audit(
     return verdict
 
 
-def still_there(bootstrap_servers: str, group: str, topic: str, partitions: int) -> dict[int, range]:
-    """By partition, the offsets from the group's committed one (from the beginning where there is none) that Kafka
-    still has. The embedded broker forgets silently what is beyond its capacity: hence its low watermark as well.
+def still_there(bootstrap_servers: str, group: str, topics: Mapping[str, int]) -> dict[tuple[str, int], range]:
+    """By topic and partition, the offsets from the group's committed one (from the beginning where there is none) that
+    Kafka still has. The embedded broker forgets silently what is beyond its capacity: hence its low watermark as well.
+
+    Args:
+        topics: how many partitions each has.
 
     Raises:
         confluent_kafka.KafkaException: the broker does not answer.
@@ -88,15 +100,16 @@ def still_there(bootstrap_servers: str, group: str, topic: str, partitions: int)
     consumer = _consumer(bootstrap_servers, group)
     try:
         return {
-            partition: range(max(committed, low), high)
+            (topic, partition): range(max(committed, low), high)
+            for topic, partitions in topics.items()
             for partition, (committed, low, high) in _bounds(consumer, topic, partitions).items()
         }
     finally:
         consumer.close()
 
 
-def parking_lot(bootstrap_servers: str, group: str, topic: str, partitions: int, source: str) -> ParkingLot:
-    """What the parking topic has of the source. What is in it and no parked record counts for nothing.
+def parking_lot(bootstrap_servers: str, group: str, topic: str, partitions: int, sources: Collection[str]) -> ParkingLot:
+    """What the parking topic has of the sources. What is in it and no parked record counts for nothing.
 
     Raises:
         confluent_kafka.KafkaException: the broker does not answer.
@@ -120,8 +133,8 @@ def parking_lot(bootstrap_servers: str, group: str, topic: str, partitions: int,
                 assert offset is not None
                 committed, _, high = bounds[partition]
                 _, record = decode(message.value() or b"")
-                if record is not None and record.topic == source:
-                    place = record.partition, record.offset
+                if record is not None and record.topic in sources:
+                    place = record.topic, record.partition, record.offset
                     found.ever.add(place)
                     if offset >= committed:
                         found.waiting.add(place)

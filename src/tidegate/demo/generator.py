@@ -5,59 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from array import array
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
 from tidegate.demo.events import KINDS, Event, Visitors
-from tidegate.types import CLASSES
+from tidegate.demo.plan import Plan
+from tidegate.types import CLASSES, EventClass
 
 TICK_SECONDS: Final = 0.005
 FLUSH_SECONDS: Final = 5.0
-_SURGE_BEGIN, _SURGE_END = 1 / 6, 1 / 3  # of the whole time: the rest is long enough to make up for it
 _NOWHERE: Final = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Calm, surge, calm. ``rate`` is the usual stream in events per second, ``surge`` how many times it is the peak."""
-
-    seconds: float
-    rate: float
-    surge: float
-
-    @property
-    def surge_from(self) -> float:
-        """Seconds after the beginning."""
-        return self.seconds * _SURGE_BEGIN
-
-    @property
-    def surge_until(self) -> float:
-        """Seconds after the beginning."""
-        return self.seconds * _SURGE_END
-
-    @property
-    def peak(self) -> float:
-        """Events per second in the surge."""
-        return self.rate * self.surge
-
-    @property
-    def total(self) -> int:
-        """Events of the whole time."""
-        return self.due(self.seconds)
-
-    def due(self, elapsed: float) -> int:
-        """Events that are to be sent by ``elapsed`` seconds after the beginning."""
-        elapsed = min(max(elapsed, 0.0), self.seconds)
-        surging = min(max(elapsed - self.surge_from, 0.0), self.surge_until - self.surge_from)
-        return round(self.rate * (elapsed + (self.surge - 1) * surging))
-
-    def phase(self, elapsed: float) -> str:
-        """In words, for the progress lines."""
-        if elapsed >= self.seconds:
-            return "after"
-        return f"surge x{self.surge:g}" if self.surge_from <= elapsed < self.surge_until else "calm"
 
 
 class Generator:
@@ -67,12 +26,15 @@ class Generator:
     Books by event number: ``classes``, ``sent`` (seconds since the epoch), ``partitions`` and ``offsets`` (-1: not
     acknowledged). They are the generator's own until ``join``; ``offered`` may be read at any time.
 
+    Args:
+        topics: where each class of events goes.
+
     Attributes:
         offered: acknowledged by the broker, by class.
         error: why it could not go on, if so.
     """
 
-    def __init__(self, plan: Plan, seed: int, bootstrap_servers: str, topic: str) -> None:
+    def __init__(self, plan: Plan, seed: int, bootstrap_servers: str, topics: Mapping[EventClass, str]) -> None:
         self.plan = plan
         self.offered = [0] * len(CLASSES)
         self.error: str | None = None
@@ -82,7 +44,7 @@ class Generator:
         self.offsets = array("q")
         self.begun: float | None = None  # monotonic
         self._visitors = Visitors(seed)
-        self._topic = topic
+        self.topics = topics
         self._go = threading.Event()
         self._stop = threading.Event()
         # Failures come with the acknowledgements; librdkafka's own lines (above level 0) would break the report.
@@ -128,7 +90,9 @@ class Generator:
             # The opening event is beside the plan.
             while not self._stop.is_set() and len(self.classes) < self.plan.total + 1:
                 for _ in range(self.plan.due(self.elapsed) + 1 - len(self.classes)):
-                    self._send(self._visitors.next(time.time()))
+                    # By its number, not by the clock: the same seed is the same stream, however late it is.
+                    sale = self.plan.sale_share(self.plan.when(len(self.classes)))
+                    self._send(self._visitors.next(time.time(), sale=sale))
                 self._producer.poll(0)
                 self._stop.wait(TICK_SECONDS)
             if left := self._producer.flush(FLUSH_SECONDS):
@@ -153,7 +117,7 @@ class Generator:
 
         while True:
             try:
-                self._producer.produce(self._topic, event.body, event.key, on_delivery=acknowledged)
+                self._producer.produce(self.topics[event.kind.klass], event.body, event.key, on_delivery=acknowledged)
                 return
             except BufferError:  # the broker is slow: wait for acknowledgements
                 self._producer.poll(0.05)

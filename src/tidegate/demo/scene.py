@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tidegate.broker.embedded import PARTITION_CAPACITY_BYTES, PARTITION_CAPACITY_RECORDS
 from tidegate.demo.events import LARGEST_BYTES
-from tidegate.demo.generator import Plan
+from tidegate.demo.plan import Plan
 from tidegate.errors import ConfigError
+from tidegate.types import CLASSES, EventClass
 
 RATE: Final = 300
 TOPIC: Final = "shop.events"  # one for all: orders stand behind page views in the same partitions
 GROUP: Final = "tidegate-demo"
+PLAIN_GROUP: Final = "plain-loop"
 PARKED: Final = f"tidegate.{GROUP}.parked"  # where tidegate itself looks for it
 WORKERS: Final = 4
+BATCH_RECORDS: Final = 8
 # Well above the usual stream, and four tenths of it at ten times: what is parked can come back before the demo ends.
 CAPACITY_TIMES_RATE: Final = 4
 DRAIN_SECONDS: Final = 1.0
@@ -26,7 +29,7 @@ _MAX_PARTITIONS: Final = 256
 # line, orders among them; and batches that occupy a worker for tens of milliseconds. Both bound what an order finds in
 # front of it: work in flight cannot be overtaken. Set in the environment, these stand: 500 and 8 show the difference.
 _TUNING: Final = {
-    "TIDEGATE_BATCH_MAX_RECORDS": "8",
+    "TIDEGATE_BATCH_MAX_RECORDS": str(BATCH_RECORDS),
     "TIDEGATE_BATCH_LINGER_MS": "5",
     "TIDEGATE_CONCURRENCY": str(WORKERS),
     # A surge of seconds at this rate would disappear in the buffers of the usual budget, and nothing would be parked.
@@ -34,14 +37,32 @@ _TUNING: Final = {
     "TIDEGATE_REPLAY_HEADROOM": "0.1",  # of a shop that nobody else asks anything of
     "TIDEGATE_LOG_LEVEL": "info",
 }
+# An app of the user's own is met as it would be in earnest.
+_TUNING_OWN_APP: Final = {name: _TUNING[name] for name in ("TIDEGATE_MEMORY_BYTES", "TIDEGATE_LOG_LEVEL")}
 # The embedded broker answers a fetch that found nothing only when its time is over, whatever arrives meanwhile; a real
 # one answers at once, and needs no such setting.
-_EMBEDDED_FETCH_WAIT_MS: Final = 10
+EMBEDDED_FETCH_WAIT_MS: Final = 10
+
+
+def topics_by_class(names: Sequence[str]) -> dict[EventClass, str]:
+    """Where each class goes: one name for all, or one each from critical on, the last for all that are left.
+
+    Raises:
+        ConfigError: there are more than classes, or one is given twice, is empty or is the demo's own.
+    """
+    hint = f"Give one to {len(CLASSES)} names with commas between them, such as --topics orders,clicks."
+    if not 1 <= len(names) <= len(CLASSES):
+        raise ConfigError(f"--topics has {len(names)} names for {len(CLASSES)} classes", code="demo-topics", hint=hint)
+    for name in names:
+        if not name or names.count(name) > 1 or name == PARKED:
+            what = "has an empty name" if not name else f"names {name} twice" if name != PARKED else f"names {name}"
+            raise ConfigError(f"--topics {what}", code="demo-topics", hint=hint)
+    return {klass: names[min(klass, len(names) - 1)] for klass in CLASSES}
 
 
 def partitions_for(plan: Plan) -> int:
-    """So many that all of the plan's events fit into half of the embedded broker's capacity: it forgets silently. As
-    many will do for the parking topic: nothing is parked twice, and the envelope adds a tenth.
+    """Of each topic: so many that all of the plan's events fit into half of the embedded broker's capacity, for it
+    forgets silently. As many will do for the parking topic: nothing is parked twice, and the envelope adds a tenth.
 
     Raises:
         ConfigError: that would be too much for one machine's memory.
@@ -57,21 +78,31 @@ def partitions_for(plan: Plan) -> int:
     return needed
 
 
-def sidecar_environment(environ: Mapping[str, str], servers: str, sink_url: str) -> dict[str, str]:
-    """What `tidegate run` is started with: the demo's settings, and of the user's only those that _TUNING names."""
-    kept = {name: value for name, value in environ.items() if not name.startswith("TIDEGATE_") or name in _TUNING}
-    return (
-        _TUNING
-        | kept
-        | {
-            "TIDEGATE_KAFKA_BOOTSTRAP_SERVERS": servers,
-            "TIDEGATE_TOPICS": TOPIC,
-            "TIDEGATE_GROUP_ID": GROUP,
-            "TIDEGATE_SINK_URL": sink_url,
-            "TIDEGATE_OPS_ADDRESS": "127.0.0.1:0",
-            "TIDEGATE_ADMIN_ADDRESS": "none",
-            "TIDEGATE_DRAIN_SECONDS": str(DRAIN_SECONDS),
-            "TIDEGATE_LOG_FORMAT": "console",
-            "TIDEGATE_KAFKA_FETCH_WAIT_MAX_MS": str(_EMBEDDED_FETCH_WAIT_MS),
-        }
-    )
+def sidecar_environment(
+    environ: Mapping[str, str], servers: str, sink_url: str, topics: Sequence[str] = (TOPIC,), *, own_app: bool = False
+) -> dict[str, str]:
+    """What `tidegate run` is started with: the demo's settings, and of the user's only those that _TUNING names; for
+    an app of the user's own all but those of the connection to Kafka."""
+    tuning = _TUNING_OWN_APP if own_app else _TUNING
+
+    def stands(name: str) -> bool:
+        return name in tuning or (own_app and not name.startswith("TIDEGATE_KAFKA_"))
+
+    ours = {
+        "TIDEGATE_KAFKA_BOOTSTRAP_SERVERS": servers,
+        "TIDEGATE_TOPICS": ",".join(topics),
+        "TIDEGATE_GROUP_ID": GROUP,
+        "TIDEGATE_SINK_URL": sink_url,
+        "TIDEGATE_OPS_ADDRESS": "127.0.0.1:0",
+        "TIDEGATE_ADMIN_ADDRESS": "none",
+        "TIDEGATE_DRAIN_SECONDS": str(DRAIN_SECONDS),
+        "TIDEGATE_LOG_FORMAT": "console",
+        "TIDEGATE_KAFKA_FETCH_WAIT_MAX_MS": str(EMBEDDED_FETCH_WAIT_MS),
+    }
+    replaced = {*ours, *(f"{name}_FILE" for name in ours)}
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith("TIDEGATE_") or (stands(name) and name not in replaced)
+    }
+    return tuning | kept | ours

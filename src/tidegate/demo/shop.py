@@ -25,7 +25,7 @@ from aiohttp import web
 from tidegate.demo.events import CLASS_OF, number_of
 from tidegate.types import CLASSES
 
-_RECENT = 20  # events whose median is "now"
+_RECENT_SECONDS, _RECENT_LEAST = 3.0, 20  # what "now" is: so long, and so many events at least
 _MAX_BODY_BYTES = 64 << 20
 
 
@@ -47,7 +47,7 @@ class Counts:
         self.unreadable = 0
         self.seen = bytearray()
         self._latencies: list[list[float]] = [[] for _ in CLASSES]  # ms
-        self._recent: list[deque[float]] = [deque(maxlen=_RECENT) for _ in CLASSES]
+        self._recent: list[deque[tuple[float, float]]] = [deque() for _ in CLASSES]  # (when, latency)
 
     def add(self, event: Any, now: float, label: str | None = None) -> None:
         """One event was worked off at ``now`` (seconds since the epoch); ``label``: the class tidegate gave it."""
@@ -65,12 +65,15 @@ class Counts:
         self.seen[number] = 1
         self.misjudged += label is not None and label != klass.label
         self._latencies[klass].append(latency_ms)
-        self._recent[klass].append(latency_ms)
+        recent = self._recent[klass]
+        recent.append((now, latency_ms))
+        while len(recent) > _RECENT_LEAST and recent[0][0] < now - _RECENT_SECONDS:
+            recent.popleft()
 
     def report(self) -> dict[str, Any]:
         """``duplicates``, ``misjudged``, ``unreadable``, and per class ``delivered`` (distinct events), ``p50_ms``,
-        ``p99_ms`` and ``max_ms`` (from its sending until it was worked off) and ``recent_ms`` (the median of the
-        last 20); null where there was none."""
+        ``p99_ms`` and ``max_ms`` (from its sending until it was worked off), ``recent_ms`` and ``recent_p99_ms`` (of
+        the last seconds); null where there was none."""
         return {
             "duplicates": self.duplicates,
             "misjudged": self.misjudged,
@@ -81,12 +84,14 @@ class Counts:
     def _report(self, klass: int) -> dict[str, Any]:
         ordered = self._latencies[klass]
         ordered.sort()  # nearly sorted already, from the last time: cheap
+        recent = sorted(latency for _, latency in self._recent[klass])
         return {
             "delivered": len(ordered),
             "p50_ms": percentile(ordered, 0.5),
             "p99_ms": percentile(ordered, 0.99),
             "max_ms": ordered[-1] if ordered else None,
-            "recent_ms": percentile(sorted(self._recent[klass]), 0.5),
+            "recent_ms": percentile(recent, 0.5),
+            "recent_p99_ms": percentile(recent, 0.99),
         }
 
 

@@ -1,20 +1,20 @@
-"""What the demo tells while it runs: a line of figures now and then, and one when tidegate changes what it does."""
+"""What the demo tells while it runs: one line when tidegate changes what it does, whatever else is shown."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tidegate.demo.report import WHAT, duration
+from tidegate.demo.report import WHAT
 from tidegate.pressure.orders import Rung
-from tidegate.types import CLASS_LABELS, CLASSES
+from tidegate.types import CLASSES
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Iterator
 
     from tidegate.demo.gauge import Pulse
 
 WIDTH = 80
-_SHED = 0.95  # of a class: less is let in, and the line names it
+SHED = 0.95  # of a class: where less is let in, it is named
 _WORDS = {
     Rung.SAMPLE: "of some events only a share is delivered, with its weight",
     Rung.HOLD: "no more can be buffered or parked: the topic waits in Kafka",
@@ -31,59 +31,34 @@ def rung_line(pulse: Pulse) -> str:
         case Rung.NORMAL:
             return f"{head}the rush is over, and nothing is parked"
         case Rung.DEFER:
-            head += f"{pulse.offered:,.0f}/s come"
+            head += f"{sum(pulse.offered):,.0f}/s come"
             head += f", the shop takes {pulse.service:,.0f}" if pulse.service is not None else ""
-            shed = [WHAT[klass] for klass, keep in zip(CLASSES, pulse.keep, strict=True) if keep < _SHED]
+            shed = [WHAT[klass] for klass, keep in zip(CLASSES, pulse.keep, strict=True) if keep < SHED]
             whole = f"{head}: {', '.join(reversed(shed)) or 'nothing'} parked"
             return whole if len(whole) <= WIDTH else f"{head}: some are parked"
     return head + _WORDS[pulse.rung]
 
 
-class Progress:
-    """Lines in columns that fit a terminal of 80."""
+class Story:
+    """Turns what the gauge has seen into the lines that are worth one."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._headed = False
+    def __init__(self) -> None:
         self._rung = Rung.NORMAL
-        self._parked: int | None = None
         self._most_parked = 0
 
-    def line(self, elapsed: float, phase: str, rates: tuple[float, float], waiting: int, stats: dict[str, Any]) -> None:
-        """``rates``: events per second offered and worked off since the last line; ``waiting``: those that the shop has
-        not worked off, parked ones among them; ``stats``: the shop's."""
-        if not self._headed:
-            self._headed = True
-            heads = "".join(f"{label:>7}" for label in CLASS_LABELS[1:])
-            self._print(f"{'':<18}{'events/s':>14}{'events':>16}{'how late they come in now':>30}", "dim")
-            self._print(
-                f"{'time':>6}  {'':<10}{'in':>7}{'out':>7}{'waiting':>8}{'parked':>8}{'critical':>9}{heads}", "dim"
-            )
-        first, *others = (duration(stats["classes"][label]["recent_ms"]) for label in CLASS_LABELS)
-        late = f"{first:>9}" + "".join(f"{other:>7}" for other in others)
-        # The shop's word is newer than the one of /metrics.
-        parked = "-" if self._parked is None else f"{min(self._parked, waiting):,}"
-        offered, worked = rates
-        self._print(f"{elapsed:>4.0f} s  {phase:<10}{offered:>7,.0f}{worked:>7,.0f}{waiting:>8,}{parked:>8}{late}")
-
-    def pulse(self, pulse: Pulse | None) -> None:
+    def lines(self, pulse: Pulse | None) -> Iterator[str]:
         """What `Gauge.look` has found."""
         if pulse is None:
             return
-        self._parked = pulse.parked
         self._most_parked = max(self._most_parked, pulse.parked)
         if pulse.rung is not self._rung:
             self._rung = pulse.rung
-            self._print(rung_line(pulse), "bold")
+            yield rung_line(pulse)
         if pulse.parked == 0:
-            self.emptied()
+            yield from self.emptied()
 
-    def emptied(self) -> None:
+    def emptied(self) -> Iterator[str]:
         """Nothing is parked any more. Said once each time."""
         if self._most_parked:
-            self._print(f"replay: the last of {self._most_parked:,} parked events has come back", "bold")
-        self._parked = None if self._parked is None else 0
+            yield f"replay: the last of {self._most_parked:,} parked events has come back"
         self._most_parked = 0
-
-    def _print(self, text: str, style: str | None = None) -> None:
-        self._console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
