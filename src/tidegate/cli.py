@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,17 +74,42 @@ def run(
 
 @_typer.command()
 def demo(
-    seconds: Annotated[int, typer.Option(min=1, help="How long the shop is open.")] = 30,
-    json: Annotated[bool, typer.Option("--json", help="End with the summary as one line of JSON.")] = False,
+    seconds: Annotated[int, typer.Option(min=1, help="How long the shop is open.")] = 45,
+    rate: Annotated[
+        int | None, typer.Option(min=1, help="Usual events per second, before the sale.", show_default="300")
+    ] = None,
     surge: Annotated[float, typer.Option(min=1, help="How many times the usual stream at its peak.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the generated events.")] = 1,
-    rate: Annotated[int | None, typer.Option(min=1, help="Usual events per second, before the surge.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="End with the summary as one line of JSON.")] = False,
+    report: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write the pictures: a page (.html), or the first one (.svg).")
+    ] = None,
+    topics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME…]",
+            help="Topics from purchases on to page views; the last takes the rest.",
+            show_default="shop.events",
+        ),
+    ] = None,
+    sink_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="An app of your own in place of the slow shop.")
+    ] = None,
 ) -> None:
-    """Show a surge on this machine: an embedded broker, generated events, a slow shop. Needs nothing installed."""
+    """Show a sale on this machine: an embedded broker, generated events, a slow shop, and the same without tidegate.
+
+    Needs nothing installed. With --sink-url it drives an app of your own; what you have set for it (TIDEGATE_FORMAT,
+    TIDEGATE_CONCURRENCY, …) stands.
+    """
     from tidegate.demo.main import DemoOptions
     from tidegate.demo.main import run as run_demo
 
-    raise typer.Exit(run_demo(DemoOptions(seconds=seconds, json=json, surge=surge, seed=seed, rate=rate)))
+    options = DemoOptions(
+        seconds=seconds, json=json, surge=surge, seed=seed, rate=rate, sink_url=sink_url, report=report
+    )
+    if topics is not None:
+        options = replace(options, topics=tuple(name.strip() for name in topics.split(",")))
+    raise typer.Exit(run_demo(options))
 
 
 @_typer.command()

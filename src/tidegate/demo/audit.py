@@ -18,6 +18,7 @@ from tidegate.types import CLASSES
 
 if TYPE_CHECKING:
     from tidegate.demo.generator import Generator
+    from tidegate.types import EventClass
 
 _TIMEOUT_SECONDS = 5.0
 _BATCH = 1000
@@ -51,6 +52,12 @@ class Verdict:
     lost: list[int] = field(default_factory=lambda: [0] * len(CLASSES))
     oldest: list[float | None] = field(default_factory=lambda: [None] * len(CLASSES))
 
+    def hold(self, klass: EventClass, sent: float, *, lost: bool = False) -> None:
+        """Counts one event that the shop has not seen."""
+        (self.lost if lost else self.held)[klass] += 1
+        oldest = self.oldest[klass]
+        self.oldest[klass] = sent if oldest is None else min(oldest, sent)
+
 
 def audit(
     generator: Generator,
@@ -80,10 +87,17 @@ def audit(
         held = parked or offset in still_there.get((topic, partition), nothing)
         if not held and seen is None:
             continue
-        (verdict.held if held else verdict.lost)[klass] += 1
+        verdict.hold(klass, generator.sent[number], lost=not held)
         verdict.parked[klass] += parked
-        sent, oldest = generator.sent[number], verdict.oldest[klass]
-        verdict.oldest[klass] = sent if oldest is None else min(oldest, sent)
+    return verdict
+
+
+def waiting(generator: Generator, seen: bytes) -> Verdict:
+    """What a shop has not worked off of all that the broker acknowledged, as ``held``, wherever it may be."""
+    verdict = Verdict()
+    for number, offset in enumerate(generator.offsets):
+        if offset >= 0 and not (number < len(seen) and seen[number]):
+            verdict.hold(CLASSES[generator.classes[number]], generator.sent[number])
     return verdict
 
 
@@ -108,7 +122,9 @@ def still_there(bootstrap_servers: str, group: str, topics: Mapping[str, int]) -
         consumer.close()
 
 
-def parking_lot(bootstrap_servers: str, group: str, topic: str, partitions: int, sources: Collection[str]) -> ParkingLot:
+def parking_lot(
+    bootstrap_servers: str, group: str, topic: str, partitions: int, sources: Collection[str]
+) -> ParkingLot:
     """What the parking topic has of the sources. What is in it and no parked record counts for nothing.
 
     Raises:

@@ -1,9 +1,9 @@
 """What visitors of the shop do: a fixed mix of events in the shape of a GA4 export, the same for the same seed.
 
-The usual mix is that of the REES46 data set (94.9 % views, 3.6 % carts, 1.5 % purchases); of those who come for the sale
-three times as many put something into a cart and buy. Sessions are lognormal with the mean and deviation of the OTTO
-data set, products Zipf. Every event knows its number and when it was sent, so that whoever receives it can say what is
-missing and how late it is.
+The usual mix is that of the REES46 data set (94.9 % views, 3.6 % carts, 1.5 % purchases); of those who come for the
+sale three times as many put something into a cart and buy. Sessions are lognormal with the mean and deviation of the
+OTTO data set, products Zipf. Every event knows its number and when it was sent, so that whoever receives it can say
+what is missing and how late it is.
 """
 
 from __future__ import annotations

@@ -29,9 +29,15 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """``at``: seconds since the plan began. Tuples are by class: ``offered`` and ``delivered`` in events/s, ``p50_ms``
-    and ``p99_ms`` of the last seconds, ``buffered`` and ``in_flight`` in events. ``waiting``: those that the app has not
-    worked off, wherever they are. ``plain`` is None where no plain loop runs."""
+    """``at``: seconds since the plan began. Tuples are by class.
+
+    Attributes:
+        offered, delivered: events/s since the moment before.
+        p50_ms, p99_ms: how old those of the last seconds were when they were worked off.
+        buffered, in_flight: events in tidegate's memory, without and with a request.
+        waiting: events that the app has not worked off, wherever they are.
+        plain: None where no plain loop runs.
+    """
 
     at: float
     offered: tuple[float, ...]

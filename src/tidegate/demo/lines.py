@@ -52,9 +52,9 @@ class Lines:
         if not self._headed:
             self._headed = True
             plain = "plain loop" if self._beside else ""
-            self._print(f"{'':<18}{'events/s':>14}{'events':>16}{'how late they come now':>24}{plain:>11}", "dim")
+            self._print(f"{'':<18}{'events/s':>14}{'events':>16}{'how late now':>22}{plain:>10}", "dim")
             plain = "purchases" if self._beside else ""
-            heads = f"{'in':>7}{'out':>7}{'waiting':>8}{'parked':>8}{'purchases':>12}{'page views':>12}{plain:>11}"
+            heads = f"{'in':>7}{'out':>7}{'waiting':>8}{'parked':>8}{'purchases':>11}{'page views':>11}{plain:>10}"
             self._print(f"{'time':>6}  {'':<10}{heads}", "dim")
         since = self._pending[1:] or self._pending
         offered = sum(sum(moment.offered) for moment in since) / len(since)
@@ -64,8 +64,8 @@ class Lines:
         purchases, views = now.p50_ms[EventClass.CRITICAL], now.p50_ms[EventClass.BULK]
         parked = f"{now.parked:,}" if known else "-"
         text = f"{now.at:>4.0f} s  {phase:<10}{offered:>7,.0f}{delivered:>7,.0f}{now.waiting:>8,}{parked:>8}"
-        text += f"{duration(purchases):>12}{duration(views):>12}"
-        text += f"{duration(now.plain.p50_ms):>11}" if now.plain is not None else ""
+        text += f"{duration(purchases):>11}{duration(views):>11}"
+        text += f"{duration(now.plain.p50_ms):>10}" if now.plain is not None else ""
         self._print(text)
 
     def _print(self, text: str, style: str | None = None) -> None:

@@ -1,9 +1,9 @@
 """The demo on a terminal: a picture of 80 by at most 22 that stands still, with the story scrolling above it.
 
-    how much comes, over time
-    by class: what comes, what goes out, what waits where, how late it is
-    what tidegate does about it, and why
-    how long purchases wait, with tidegate and in a plain loop
+how much comes, over time
+by class: what comes, what goes out, what waits where, how late it is
+what tidegate does about it, and why
+how long purchases wait, with tidegate and in a plain loop
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.demo.report import WHAT, duration
-from tidegate.demo.story import SHED, WIDTH
+from tidegate.demo.story import SHED, WIDTH, WORDS
 from tidegate.pressure.orders import Rung
 from tidegate.types import CLASSES, EventClass
 
@@ -30,15 +30,18 @@ if TYPE_CHECKING:
 
 LINES: Final = 22  # of 24: a terminal's own line, and one of the story
 _BAR: Final = 34  # columns
+_SHOWN = 0.005  # a share that is not written as 0 %
 _LEAST_MS, _MOST_MS = 1.0, 100_000.0  # of the bars, in powers of ten
 _BLOCKS, _PLAIN_BLOCKS = " ▁▂▃▄▅▆▇█", " ..::--##"
 _STYLES = {EventClass.CRITICAL: "bold", EventClass.BULK: "dim"}
 _REASONS = {
-    "ring": "the buffer of {klass} is full",
-    "span": "too many of its offsets are unsettled",
+    "ring": "the buffer of {klass} events is full",
+    "span": "too many of its offsets are not settled",
     "parking": "the way to the parking topic is full",
-    "app": "the shop is down",
-    "memory": "the memory budget is used up",
+    "halted": "a record that cannot be read",
+    "budget": "the memory budget is used up",
+    "app-down": "the shop is down",
+    "operator": "an operator said so",
 }
 
 
@@ -119,7 +122,7 @@ class Live:
             self._bar("tidegate", moment.p50_ms[EventClass.CRITICAL], moment.p99_ms[EventClass.CRITICAL], "green"),
             self._bar("plain loop", moment.plain.p50_ms, moment.plain.p99_ms, "red"),
             Text(
-                f"The same stream, and a shop like the other; {moment.plain.waiting:,} events wait for the plain loop.",
+                f"The same stream, a shop like the other; {moment.plain.waiting:,} events wait for that loop.",
                 style="dim",
                 no_wrap=True,
             ),
@@ -168,11 +171,16 @@ def _doings(moment: Moment, pulse: Pulse | None) -> list[Text]:
         return [Text("tidegate has not said anything yet", style="dim"), Text(""), Text("")]
     rung = Text(no_wrap=True)
     rung.append(f"{pulse.rung.name:<7}", style="bold green" if pulse.rung is Rung.NORMAL else "bold yellow")
-    shed = [f"{WHAT[klass]} {pulse.keep[klass]:.0%}" for klass in reversed(CLASSES) if pulse.keep[klass] < SHED]
+    keep = [(WHAT[klass], pulse.keep[klass]) for klass in reversed(CLASSES) if pulse.keep[klass] < SHED]
+    shed = [f"{share:.0%} of the {what}" if share >= _SHOWN else f"no {what}" for what, share in keep]
     if pulse.rung is Rung.NORMAL:
         rung.append("everything is let in" + (", and what was parked comes back" if moment.parked else ""))
-    elif shed:
-        rung.append(f"of {', '.join(shed)} let in; the rest is parked")
+    elif pulse.rung is Rung.DEFER and shed:
+        rung.append(f"{', '.join(shed)} let in; the rest is parked")
+    elif pulse.rung is Rung.DEFER:
+        rung.append("there is room for everything again; if that lasts, the parked come back")
+    else:
+        rung.append(WORDS[pulse.rung])
     held = Text("held   ", style="bold", no_wrap=True)
     if pulse.held:
         reason, klass = pulse.held[0]

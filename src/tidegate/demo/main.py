@@ -1,16 +1,13 @@
-"""The demo: a shop's Black Friday in half a minute, on this machine, with nothing to install.
+"""The demo: an announced sale in three quarters of a minute, on this machine, with nothing to install.
 
-    generator ──► embedded broker ──► tidegate run ──HTTP──► slow shop
-    (a thread)    (this process)      (a process)            (a process)
-
-tidegate is the real one, configured by its environment as any operator would. At the end every event is accounted for
-from outside (audit.py): delivered, or held in Kafka beyond what is committed, in its topic or where what found no room
-was parked. Anything else is lost, and said loudly.
+tidegate is the real one, configured by its environment as any operator would; beside it a plain loop gets the same
+stream (stage.py). At the end every event is accounted for from outside (audit.py): delivered, or held in Kafka beyond
+what is committed, in its topic or where what found no room was parked. Anything else is lost, and said loudly.
 """
 
 from __future__ import annotations
 
-import os
+import shlex
 import sys
 import time
 from contextlib import ExitStack
@@ -21,29 +18,20 @@ import orjson
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from tidegate.broker.embedded import EmbeddedBroker
-from tidegate.demo.audit import ParkingLot, Verdict, audit, parking_lot, still_there
-from tidegate.demo.children import Child
-from tidegate.demo.client import ShopClient
-from tidegate.demo.gauge import Gauge
-from tidegate.demo.generator import Generator, Plan
+from tidegate.demo import page
+from tidegate.demo.audit import ParkingLot, Verdict, audit, parking_lot, still_there, waiting
+from tidegate.demo.history import History
 from tidegate.demo.interrupt import Signals
-from tidegate.demo.report import Row, as_json, explanation, faults, print_table
-from tidegate.demo.scene import (
-    CAPACITY_TIMES_RATE,
-    GROUP,
-    PARKED,
-    RATE,
-    TOPIC,
-    WORKERS,
-    partitions_for,
-    sidecar_environment,
-)
-from tidegate.demo.story import Progress
-from tidegate.errors import BrokerError
+from tidegate.demo.lines import Lines
+from tidegate.demo.live import LINES, Live
+from tidegate.demo.plan import Plan
+from tidegate.demo.report import PlainRow, Row, as_json, explanation, faults, print_table
+from tidegate.demo.scene import CAPACITY_TIMES_RATE, GROUP, PARKED, RATE, TOPIC, topics_by_class
+from tidegate.demo.stage import START_SECONDS, Stage
+from tidegate.demo.story import WIDTH, Story
+from tidegate.errors import BrokerError, TidegateError
 from tidegate.types import CLASSES
 
-START_SECONDS: Final = 20.0
 GRACE_SECONDS: Final = 6.0  # after the last event, for what waits
 STOP_SECONDS: Final = 12.0  # only a fault takes so long
 _LOOK_SECONDS: Final = 0.25
@@ -51,13 +39,27 @@ _LOOK_SECONDS: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """``rate``: usual events per second (None: 300); ``surge``: how many times it is the peak."""
+    """``rate``: usual events per second (None: 300); ``surge``: how many times it is the peak; ``topics``: as
+    ``topics_by_class``; ``sink_url``: an app of the user's own in place of the shop; ``report``: a file to write."""
 
-    seconds: int = 30
+    seconds: int = 45
     json: bool = False
     surge: float = 10
     seed: int = 1
     rate: int | None = None
+    topics: tuple[str, ...] = (TOPIC,)
+    sink_url: str | None = None
+    report: str | None = None
+
+    def command(self) -> str:
+        """The command line that repeats it."""
+        words = ["tidegate", "demo", "--seconds", str(self.seconds), "--surge", f"{self.surge:g}"]
+        words += ["--seed", str(self.seed), "--rate", str(self.rate or RATE)]
+        if self.topics != (TOPIC,):
+            words += ["--topics", ",".join(self.topics)]
+        if self.sink_url is not None:
+            words += ["--sink-url", self.sink_url]
+        return shlex.join(words)
 
 
 def run(options: DemoOptions) -> int:
@@ -76,7 +78,7 @@ def run(options: DemoOptions) -> int:
 
 
 class _Demo:
-    """One run. Everything that it starts is closed by ``stack``, last started first."""
+    """One run. Everything that it starts is closed by ``stack``."""
 
     def __init__(self, options: DemoOptions, console: Console, signals: Signals, stack: ExitStack) -> None:
         rate = options.rate or RATE
@@ -84,27 +86,18 @@ class _Demo:
         self._console = console
         self._signals = signals
         self._plan = Plan(options.seconds, rate, options.surge)
-        self._capacity = rate * CAPACITY_TIMES_RATE
-        self._partitions = partitions_for(self._plan)
+        self._capacity = rate * CAPACITY_TIMES_RATE if options.sink_url is None else None
+        self._history = History()
+        topics = topics_by_class(options.topics)
+        if options.report is not None:
+            page.check(options.report)
         signals.impatient = True
         self._introduce()
-        self._broker = stack.enter_context(EmbeddedBroker({TOPIC: self._partitions, PARKED: self._partitions}))
-        service_ms = WORKERS / self._capacity * 1e3
-        arguments = ["--workers", str(WORKERS), "--service-ms", f"{service_ms:.6f}"]
-        self._shop = Child("the demo's shop", ["tidegate.demo.shop", *arguments])
-        stack.callback(self._shop.close)
-        self._client = ShopClient(orjson.loads(self._shop.line(START_SECONDS, time.sleep))["port"])
-        stack.callback(self._client.close)
-        environment = sidecar_environment(os.environ, self._broker.bootstrap_servers, self._client.url)
-        self._tidegate = Child("tidegate", ["tidegate", "run", "--summary"], environment)
-        stack.callback(self._tidegate.close)
-        self._generator = Generator(self._plan, options.seed, self._broker.bootstrap_servers, TOPIC)
-        stack.callback(self._generator.join)
-        stack.callback(self._generator.stop)
+        self._stage = Stage(self._plan, options.seed, topics, options.sink_url, rate * CAPACITY_TIMES_RATE, stack)
 
     def run(self) -> int:
         """From the opening event to the report."""
-        self._open()
+        self._stage.open()
         self._signals.impatient = False
         self._watch()
         if self._signals.asked:
@@ -113,89 +106,83 @@ class _Demo:
 
     def _introduce(self) -> None:
         plan = self._plan
-        self._say(
-            f"A shop's Black Friday in {plan.seconds:g} s: {plan.rate:,.0f} events/s, a surge to {plan.peak:,.0f}, "
-            f"calm again. The shop can work off {self._capacity:,.0f}. Kafka is embedded; tidegate and the shop are "
-            "processes of their own. Ctrl-C ends it.\n"
-        )
+        text = f"A sale in {plan.seconds:g} s: {plan.rate:,.0f} events/s, then up to {plan.peak:,.0f}, calm again. "
+        if self._capacity is not None:
+            text += (
+                f"The shop can work off {self._capacity:,.0f}. Beside it a plain consumer loop gets the same stream, "
+                "with a shop of its own. Kafka is embedded, everything else a process. "
+            )
+        else:
+            text += f"They go to {self._options.sink_url}. Kafka is embedded. "
+        self._say(text + "Ctrl-C ends it.\n")
 
     def _say(self, text: str) -> None:
         self._console.print(text, markup=False)
 
-    def _open(self) -> None:
-        """One page view all the way to the shop: the surge is to show tidegate, not the start of five programs."""
-        self._generator.start()
-        deadline = time.monotonic() + START_SECONDS
-        while self._delivered(self._client.stats()) == 0:
-            self._check()
-            if time.monotonic() > deadline:
-                raise self._tidegate.failure(f"no event reached the shop within {START_SECONDS:g} s")
-            time.sleep(0.05)
-        self._generator.go()
-
-    def _check(self) -> None:
-        self._tidegate.check()
-        self._shop.check()
-        if self._generator.error is not None:
-            raise BrokerError(f"the demo's generator cannot go on: {self._generator.error}", code="demo-generator")
-
-    @staticmethod
-    def _delivered(stats: dict[str, Any]) -> int:
-        return sum(row["delivered"] for row in stats["classes"].values())
+    def _view(self) -> Live | Lines:
+        console, beside = self._console, self._stage.plain is not None
+        drawn = console.is_terminal and not console.is_dumb_terminal
+        if drawn and console.width >= WIDTH and console.height > LINES:
+            return Live(console, self._plan, beside=beside, capacity=self._capacity)
+        return Lines(console, self._plan, beside=beside)
 
     def _watch(self) -> None:
         """Until everything is delivered, the time is over or somebody asks for the end."""
-        progress, plan, generator = Progress(self._console), self._plan, self._generator
-        gauge = Gauge(self._tidegate)
-        interval = min(max(plan.seconds / 12, 1.0), 15.0)
-        shown, before = 0.0, (0.0, 1, 1)
-        while not self._signals.asked:
-            time.sleep(_LOOK_SECONDS)
-            self._check()
-            elapsed, offered, stats = generator.elapsed, sum(generator.offered), self._client.stats()
-            delivered = self._delivered(stats)
-            over = elapsed >= plan.seconds and not generator.alive
-            whole = over and delivered >= offered
-            done = whole or (over and elapsed >= plan.seconds + GRACE_SECONDS)
-            progress.pulse(gauge.look())
-            if elapsed - shown >= interval or done:
-                passed = max(elapsed - before[0], 1e-9)
-                rates = ((offered - before[1]) / passed, (delivered - before[2]) / passed)
-                # Of the middle of what the line tells: it is about the time that has passed.
-                progress.line(elapsed, plan.phase(elapsed - passed / 2), rates, max(0, offered - delivered), stats)
-                shown, before = elapsed, (elapsed, offered, delivered)
-            if whole:
-                progress.emptied()
-            if done:
-                return
+        plan, stage, generator, story = self._plan, self._stage, self._stage.generator, Story()
+        with self._view() as view:
+            while not self._signals.asked:
+                time.sleep(_LOOK_SECONDS)
+                stage.check()
+                elapsed, offered = generator.elapsed, list(generator.offered)
+                for line in story.lines(stage.gauge.look()):
+                    view.tell(line)
+                stats = stage.witness.stats()
+                plain = stage.plain.stats() if stage.plain is not None else None
+                over = elapsed >= plan.seconds and not generator.alive
+                whole = over and all(_delivered(one) >= sum(offered) for one in (stats, plain) if one is not None)
+                done = whole or (over and elapsed >= plan.seconds + GRACE_SECONDS)
+                moment = self._history.add(elapsed, offered, stats, stage.gauge.last, plain)
+                if moment is not None:
+                    view.show(moment, stage.gauge.last, last=done)
+                if over and _delivered(stats) >= sum(offered):
+                    for line in story.emptied():
+                        view.tell(line)
+                if done:
+                    return
 
     def _close(self) -> int:
         """Ends tidegate in good order, counts everything and reports."""
-        self._generator.stop()
-        self._generator.join()
-        elapsed = self._generator.elapsed
-        lines = self._tidegate.end(STOP_SECONDS).splitlines()
+        stage = self._stage
+        stage.generator.stop()
+        stage.generator.join()
+        elapsed = stage.generator.elapsed
+        plain = self._plain_rows() if stage.plain is not None else None
+        lines = stage.tidegate.end(STOP_SECONDS).splitlines()
         if not lines:
-            raise self._tidegate.failure("tidegate ended without its summary")
+            raise stage.tidegate.failure("tidegate ended without its summary")
         summary: dict[str, Any] = orjson.loads(lines[-1])
         stats = self._final_stats()
-        servers, partitions = self._broker.bootstrap_servers, self._partitions
+        servers = stage.broker.bootstrap_servers
         try:
-            there = still_there(servers, GROUP, TOPIC, partitions)
-            parking = parking_lot(servers, GROUP, PARKED, partitions, TOPIC)
+            there = still_there(servers, GROUP, stage.topics)
+            parking = parking_lot(servers, GROUP, PARKED, max(stage.topics.values()), stage.topics)
         except KafkaException as error:
             raise BrokerError(f"the embedded broker does not say what is committed: {error}") from None
-        rows = self._rows(stats, audit(self._generator, self._client.seen(), there, parking), time.time())
-        return self._report(rows, stats, summary, elapsed, parking)
+        seen = stage.witness.seen()
+        verdict = audit(stage.generator, seen, there, parking)
+        counts = summary["classes"] if seen is None else stats["classes"]
+        rows = self._rows(stats, counts, verdict, time.time())
+        return self._report(rows, plain, stats, summary, elapsed, parking)
 
     def _final_stats(self) -> dict[str, Any]:
         """When the shop has worked off what it was given; requests that tidegate gave up at its end included."""
         deadline = time.monotonic() + START_SECONDS
-        while (stats := self._client.stats())["busy"] and time.monotonic() < deadline:
+        ours = self._capacity is not None
+        while (stats := self._stage.witness.stats())["busy"] and ours and time.monotonic() < deadline:
             time.sleep(0.02)
         return stats
 
-    def _rows(self, stats: dict[str, Any], verdict: Verdict, now: float) -> list[Row]:
+    def _rows(self, stats: dict[str, Any], counts: dict[str, Any], verdict: Verdict, now: float) -> list[Row]:
         rows = []
         for klass in CLASSES:
             of_shop, oldest = stats["classes"][klass.label], verdict.oldest[klass]
@@ -203,8 +190,8 @@ class _Demo:
             rows.append(
                 Row(
                     klass=klass,
-                    offered=self._generator.offered[klass],
-                    delivered=of_shop["delivered"],
+                    offered=self._stage.generator.offered[klass],
+                    delivered=counts[klass.label]["delivered"],
                     held=verdict.held[klass],
                     lost=verdict.lost[klass],
                     p50_ms=of_shop["p50_ms"],
@@ -216,19 +203,61 @@ class _Demo:
             )
         return rows
 
+    def _plain_rows(self) -> list[PlainRow]:
+        """As it stands when the time is over: nobody waits for the plain loop."""
+        witness = self._stage.plain
+        assert witness is not None
+        seen, stats, now = witness.seen() or b"", witness.stats(), time.time()
+        left = waiting(self._stage.generator, seen)
+        rows = []
+        for klass in CLASSES:
+            row, oldest = stats["classes"][klass.label], left.oldest[klass]
+            ages = [row["max_ms"], None if oldest is None else (now - oldest) * 1e3]
+            rows.append(
+                PlainRow(
+                    delivered=self._stage.generator.offered[klass] - left.held[klass],
+                    waiting=left.held[klass],
+                    p50_ms=row["p50_ms"],
+                    p99_ms=row["p99_ms"],
+                    oldest_ms=max((age for age in ages if age is not None), default=None),
+                )
+            )
+        return rows
+
     def _report(
-        self, rows: list[Row], stats: dict[str, Any], summary: dict[str, Any], elapsed: float, parking: ParkingLot
+        self,
+        rows: list[Row],
+        plain: list[PlainRow] | None,
+        stats: dict[str, Any],
+        summary: dict[str, Any],
+        elapsed: float,
+        parking: ParkingLot,
     ) -> int:
         self._console.print()
-        print_table(self._console, rows)
-        self._say(" ".join(explanation(rows, self._plan, self._capacity, elapsed)))
+        print_table(self._console, rows, plain)
+        sentences = explanation(rows, self._plan, self._capacity, elapsed, plain)
+        self._say(" ".join(sentences))
         self._say(
             f"tidegate used {summary['cpu_seconds']:.1f} s of one core and {summary['peak_rss_bytes'] / 2**20:.0f} MiB."
         )
         found = faults(rows, misjudged=stats["misjudged"], unreadable=stats["unreadable"], forgotten=parking.forgotten)
         for fault in found:
             self._console.print(fault, style="bold red", markup=False)
+        if self._options.report is not None:
+            self._write(self._options.report, rows, plain, [*sentences, *found])
         if self._options.json:
-            sys.stdout.write(as_json(summary, rows) + "\n")
+            sys.stdout.write(as_json(summary, rows, plain) + "\n")
             sys.stdout.flush()
         return 1 if found else 0
+
+    def _write(self, path: str, rows: list[Row], plain: list[PlainRow] | None, sentences: list[str]) -> None:
+        moments, command = self._history.moments, self._options.command()
+        try:
+            page.write(path, page.Story(self._plan, self._capacity, moments, rows, plain, sentences, command))
+        except OSError as error:
+            raise TidegateError(f"--report {path} cannot be written: {error.strerror}", code="demo-report") from None
+        self._say(f"The pictures are in {path}.")
+
+
+def _delivered(stats: dict[str, Any]) -> int:
+    return sum(row["delivered"] for row in stats["classes"].values())

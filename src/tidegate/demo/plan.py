@@ -70,7 +70,9 @@ class Plan:
     def seconds_above(self, rate: float, elapsed: float) -> float:
         """For how long more than ``rate`` events per second have come by then."""
         step = self.seconds / _STEPS
-        return sum(step for at in range(_STEPS) if (at + 0.5) * step < elapsed and self.rate_at((at + 0.5) * step) > rate)
+        return sum(
+            step for at in range(_STEPS) if (at + 0.5) * step < elapsed and self.rate_at((at + 0.5) * step) > rate
+        )
 
     def phase(self, elapsed: float) -> str:
         """In words, for the progress lines."""

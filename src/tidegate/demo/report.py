@@ -13,7 +13,7 @@ from rich.table import Table
 from tidegate.types import CLASSES, EventClass
 
 if TYPE_CHECKING:
-    from tidegate.demo.generator import Plan
+    from tidegate.demo.plan import Plan
 
 WHAT = {
     EventClass.CRITICAL: "purchases",
@@ -59,78 +59,101 @@ def duration(milliseconds: float | None) -> str:
     return f"{minutes}m {rest:02d}s"
 
 
-def table(rows: list[Row]) -> Table:
-    """The end: one row per class, 80 columns at most."""
+@dataclass(frozen=True, slots=True)
+class PlainRow:
+    """One class as the plain loop's shop saw it; ``waiting`` were not worked off at the end."""
+
+    delivered: int
+    waiting: int
+    p50_ms: float | None
+    p99_ms: float | None
+    oldest_ms: float | None
+
+
+def table(rows: list[Row], plain: list[PlainRow] | None = None) -> Table:
+    """The end, 80 columns at most: for each class what tidegate made of it and, beneath, the plain loop."""
     result = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=0)
-    result.add_column("class", no_wrap=True)
-    result.add_column("events", no_wrap=True)
-    for head in ("offered", "deferred", "delivered", "held"):
-        result.add_column(head, justify="right", no_wrap=True)
-    for head in ("p50", "p99", "max age"):
+    for head in ("events", "through"):
+        result.add_column(head, no_wrap=True)
+    for head in ("offered", "parked", "delivered", "held", "p50", "p99", "max age"):
         result.add_column(head, justify="right", no_wrap=True)
     for row in rows:
-        result.add_row(
-            row.klass.label,
-            WHAT[row.klass],
-            f"{row.offered:,}",
-            f"{row.deferred:,}",
-            f"{row.delivered:,}",
-            f"{row.held:,}",
-            duration(row.p50_ms),
-            duration(row.p99_ms),
-            duration(row.oldest_ms),
-            style=_STYLES.get(row.klass),
-        )
+        ages = (row.p50_ms, row.p99_ms, row.oldest_ms)
+        counts = (f"{row.offered:,}", f"{row.deferred:,}", f"{row.delivered:,}", f"{row.held:,}")
+        style = _STYLES.get(row.klass)
+        result.add_row(row.klass.label, "tidegate", *counts, *map(duration, ages), style=style)
+        if plain is not None:
+            other = plain[row.klass]
+            ages = (other.p50_ms, other.p99_ms, other.oldest_ms)
+            counts = ("", "-", f"{other.delivered:,}", f"{other.waiting:,}")
+            result.add_row(f" {WHAT[row.klass]}", "plain loop", *counts, *map(duration, ages), style=style)
     return result
 
 
-def print_table(console: Console, rows: list[Row]) -> None:
+def print_table(console: Console, rows: list[Row], plain: list[PlainRow] | None = None) -> None:
     """Prints it whole: on a narrower terminal its lines break, but figures are not cut off."""
     if console.width < _TABLE_WIDTH:
         console = Console(file=console.file, width=_TABLE_WIDTH, highlight=False)
-    console.print(table(rows))
+    console.print(table(rows, plain))
 
 
-def explanation(rows: list[Row], plan: Plan, capacity: float, elapsed: float) -> list[str]:
-    """Two or three sentences on what the table means, as far as it really happened.
+def explanation(
+    rows: list[Row], plan: Plan, capacity: float | None, elapsed: float, plain: list[PlainRow] | None = None
+) -> list[str]:
+    """A few sentences on what the table means, as far as it really happened.
 
-    ``capacity``: the shop's, in events per second; ``elapsed``: seconds of the plan that passed.
+    ``capacity``: the shop's, in events per second, None: the app is not ours, and nobody looks into it; ``elapsed``:
+    seconds of the plan that passed.
     """
     critical, bulk = rows[EventClass.CRITICAL], rows[EventClass.BULK]
-    surge_seconds = min(elapsed, plan.surge_until) - plan.surge_from
+    above = plan.seconds_above(capacity, elapsed) if capacity is not None else 0.0
+    opened = elapsed > plan.surge_from
     said = []
-    if surge_seconds <= 0:
-        said.append("It ended before the surge began.")
-    elif plan.peak > capacity:
+    if not opened:
+        said.append("It ended before the sale began.")
+    elif capacity is None:
+        said.append(f"At its peak the sale brought {plan.peak:,.0f} events/s.")
+    elif above:
         said.append(
-            f"For {duration(surge_seconds * 1e3)} the shop was offered {plan.peak:,.0f} events/s, and it can work off "
-            f"{capacity:,.0f}."
+            f"For {duration(above * 1e3)} more came than the shop can work off ({capacity:,.0f} events/s), "
+            f"{plan.peak:,.0f} events/s at the peak."
         )
     else:
         said.append(f"The shop can work off {capacity:,.0f} events/s and was never offered more: nobody had to wait.")
     if (
-        surge_seconds > 0
+        opened
         and critical.p99_ms is not None
         and bulk.p99_ms is not None
         and bulk.p99_ms > 3 * critical.p99_ms
+        and bulk.oldest_ms is not None
     ):
         said.append(
             f"The orders went first: 99 % of them were worked off within {duration(critical.p99_ms)}, "
             f"while page views waited up to {duration(bulk.oldest_ms)}."
         )
+    if plain is not None and opened and critical.p99_ms is not None:
+        other = plain[EventClass.CRITICAL]
+        if other.p99_ms is not None and other.p99_ms > 2 * critical.p99_ms:
+            said.append(
+                "In the plain loop, with a shop like it, they waited behind everything else, up to "
+                f"{duration(other.oldest_ms)}."
+            )
     held, parked = sum(row.held for row in rows), sum(row.parked for row in rows)
     if faults(rows):
         return said  # those are said louder than this
     if any(row.deferred for row in rows):
         said.append(_set_aside(rows, parked))
-    if held:
+    if capacity is None:
+        left = f"; the other {held:,} are in Kafka, not committed" if held else ""
+        said.append(f"The app has acknowledged {sum(row.delivered for row in rows):,} events{left}.")
+    elif held:
         where = f"{parked:,} of them parked, " if parked else ""
         said.append(
             f"Nothing was lost: the {held:,} events that the shop has not seen are still in Kafka, {where}"
             "not committed, and come next."
         )
     else:
-        late = ": what had to wait was worked off after the surge" if plan.peak > capacity and surge_seconds > 0 else ""
+        late = ": what had to wait was worked off after the rush" if above else ""
         said.append(f"Nothing was dropped and nothing was lost{late}.")
     return said
 
@@ -140,7 +163,7 @@ def _set_aside(rows: list[Row], parked: int) -> str:
     counts = [f"{row.deferred:,} {WHAT[row.klass]}" for row in reversed(rows) if row.deferred]
     what = " and ".join([", ".join(counts[:-1]), counts[-1]] if counts[1:] else counts)
     if not parked:
-        fate = "all of them were delivered after the surge"
+        fate = "all of them were delivered after the rush"
     else:
         fate = "all" if parked == sum(row.deferred for row in rows) else f"{parked:,}"
         fate += " of them are still there"
@@ -174,10 +197,11 @@ def faults(rows: list[Row], *, misjudged: int = 0, unreadable: int = 0, forgotte
     return found
 
 
-def as_json(summary: dict[str, Any], rows: list[Row]) -> str:
+def as_json(summary: dict[str, Any], rows: list[Row], plain: list[PlainRow] | None = None) -> str:
     """tidegate's summary with the generator's and the shop's counts in it: one line.
 
-    ``delivered`` is the shop's own count of distinct events in place of tidegate's.
+    ``delivered`` is the shop's own count of distinct events in place of tidegate's. ``plain``: the plain loop's, by
+    class, where one ran.
     """
     classes = {}
     for row in rows:
@@ -190,7 +214,18 @@ def as_json(summary: dict[str, Any], rows: list[Row]) -> str:
             "p99_ms": _rounded(row.p99_ms),
         }
     assert len(classes) == len(CLASSES)
-    return orjson.dumps(summary | {"classes": classes}).decode()
+    beside = {}
+    if plain is not None:
+        beside["plain"] = {
+            klass.label: {
+                "delivered": row.delivered,
+                "waiting": row.waiting,
+                "p50_ms": _rounded(row.p50_ms),
+                "p99_ms": _rounded(row.p99_ms),
+            }
+            for klass, row in zip(CLASSES, plain, strict=True)
+        }
+    return orjson.dumps(summary | {"classes": classes} | beside).decode()
 
 
 def _rounded(milliseconds: float | None) -> float | None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 SHED = 0.95  # of a class: where less is let in, it is named
-_WORDS = {
+WORDS = {
     Rung.SAMPLE: "of some events only a share is delivered, with its weight",
     Rung.HOLD: "no more can be buffered or parked: the topic waits in Kafka",
     Rung.PAUSE: "memory is short: what was fetched ahead is given back",
@@ -36,7 +36,7 @@ def rung_line(pulse: Pulse) -> str:
             shed = [WHAT[klass] for klass, keep in zip(CLASSES, pulse.keep, strict=True) if keep < SHED]
             whole = f"{head}: {', '.join(reversed(shed)) or 'nothing'} parked"
             return whole if len(whole) <= WIDTH else f"{head}: some are parked"
-    return head + _WORDS[pulse.rung]
+    return head + WORDS[pulse.rung]
 
 
 class Story:
