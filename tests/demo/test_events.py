@@ -36,9 +36,19 @@ def test_the_mix_is_that_of_a_shop() -> None:
     assert sum(kind.share for kind in KINDS) == 100
     count = Counter(event.kind.klass for event in events(20_000))
     shares = {klass: 100 * n / 20_000 for klass, n in count.items()}
-    assert abs(shares[EventClass.CRITICAL] - 3) < 0.5
-    assert abs(shares[EventClass.HIGH] - 10) < 1
-    assert 86 < shares[EventClass.NORMAL] + shares[EventClass.BULK] < 88
+    assert abs(shares[EventClass.CRITICAL] - 1.5) < 0.3
+    assert abs(shares[EventClass.HIGH] - 3.6) < 0.5
+    assert 94 < shares[EventClass.NORMAL] + shares[EventClass.BULK] < 96
+
+
+def test_those_who_come_for_the_sale_buy_three_times_as_much() -> None:
+    crowd = Visitors(5)
+    count = Counter(crowd.next(NOW, sale=1.0).kind.klass for _ in range(20_000))
+    assert abs(count[EventClass.CRITICAL] / 200 - 4.5) < 0.5
+    assert abs(count[EventClass.HIGH] / 200 - 10.8) < 0.8
+    half = Visitors(5)
+    count = Counter(half.next(NOW, sale=0.5).kind.klass for _ in range(20_000))
+    assert abs(count[EventClass.CRITICAL] / 200 - 3) < 0.4
 
 
 def test_a_kind_can_be_asked_for() -> None:

@@ -1,22 +1,16 @@
-"""The end as it is shown, and as JSON; and the audit that it stands on."""
+"""The end as it is shown, and as JSON."""
 
 from __future__ import annotations
 
 import io
 import json
-from array import array
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from rich.console import Console
 
-from tidegate.core.parked import encode
-from tidegate.core.parking import Parked
-from tidegate.demo.audit import ParkingLot, audit, parking_lot, still_there
-from tidegate.demo.generator import Generator, Plan
-from tidegate.demo.report import Row, as_json, duration, explanation, faults, print_table
+from tidegate.demo.plan import Plan
+from tidegate.demo.report import PlainRow, Row, as_json, duration, explanation, faults, print_table
 from tidegate.types import CLASSES, EventClass
 
 PLAN = Plan(30, 300, 10)
@@ -50,10 +44,15 @@ def test_durations_read_well(milliseconds: float | None, text: str) -> None:
     assert duration(milliseconds) == text
 
 
+PLAIN = [PlainRow(1_234_567, 1_234, 20_000.0, 59_500.0, 125_000.0) for _ in CLASSES]
+
+
 @pytest.mark.parametrize("width", [80, 40])
-def test_the_table_fits_eighty_columns_and_is_whole_on_fewer(width: int) -> None:
+@pytest.mark.parametrize("plain", [None, PLAIN])
+def test_the_table_fits_eighty_columns_and_is_whole_on_fewer(width: int, plain: list[PlainRow] | None) -> None:
     out = io.StringIO()
-    print_table(Console(file=out, width=width), rows(held=1234))
+    print_table(Console(file=out, width=width), rows(held=1234), plain)
+    assert out.getvalue().count("plain loop") == (4 if plain else 0)
     text = out.getvalue()
     assert "…" not in text
     assert all(len(line) <= 80 for line in text.splitlines())
@@ -72,11 +71,23 @@ def test_the_sentences_say_what_happened_and_not_more() -> None:
     assert "lost" not in said(rows(lost=1), PLAN).lower()
     assert "nobody had to wait" in said(rows(), Plan(30, 300, 2))
     early = said(rows(), PLAN, elapsed=2.0)
-    assert "before the surge" in early
+    assert "before the sale" in early
     assert "went first" not in early
-    assert "For 1.0 s" in said(rows(), PLAN, elapsed=6.0)
+    assert "For 810 ms more came" in said(rows(), PLAN, elapsed=6.0)
     assert "went first" not in said(rows(bulk_ms=45.0), PLAN)
     assert "set aside" not in good
+    assert "plain" not in good
+    beside = " ".join(explanation(rows(), PLAN, 800.0, 40.0, PLAIN))
+    assert "In the plain loop, with a shop like it, they waited behind everything else, up to 2m 05s." in beside
+    quick = [replace(row, p99_ms=45.0) for row in PLAIN]
+    assert "plain" not in " ".join(explanation(rows(), PLAN, 800.0, 40.0, quick))
+
+
+def test_of_an_app_that_nobody_can_ask_no_more_is_claimed_than_it_said() -> None:
+    said = " ".join(explanation(rows(held=5), PLAN, None, 40.0))
+    assert "The app has acknowledged 1,234,589 events; the other 5 are in Kafka" in said
+    assert "Nothing was lost" not in said
+    assert "can work off" not in said
 
 
 def test_the_sentences_say_what_was_parked() -> None:
@@ -120,112 +131,3 @@ def test_json_is_the_summary_with_the_outside_counts() -> None:
         assert row["offered"] == row["delivered"] + row["held"]
     assert result["classes"]["critical"]["polled"] == 7
     assert result["classes"]["critical"]["delivered"] == 9
-
-
-def books(*events: tuple[EventClass, int, int, float]) -> Generator:
-    classes, partitions, offsets, sent = zip(*events, strict=True)
-    return cast(
-        Generator,
-        SimpleNamespace(
-            classes=array("b", classes),
-            partitions=array("i", partitions),
-            offsets=array("q", offsets),
-            sent=array("d", sent),
-        ),
-    )
-
-
-def test_the_audit_tells_held_from_lost() -> None:
-    generator = books(
-        (EventClass.BULK, 0, 5, 1.0),  # seen, and committed
-        (EventClass.BULK, 0, 9, 2.0),  # held
-        (EventClass.BULK, 0, 10, 3.0),  # held
-        (EventClass.HIGH, 0, 8, 4.0),  # below what is committed, and never seen: lost
-        (EventClass.HIGH, 1, 3, 5.0),  # forgotten by the broker: lost
-        (EventClass.CRITICAL, 2, 0, 6.0),  # in a partition that nobody knows: lost
-        (EventClass.NORMAL, -1, -1, 7.0),  # never acknowledged: not offered
-        (EventClass.NORMAL, 1, 4, 8.0),  # seen, not committed: delivered, perhaps again
-    )
-    verdict = audit(generator, bytes([1, 0, 0, 0, 0, 0, 0, 1]), {0: range(9, 11), 1: range(4, 6)})
-    assert verdict.held == [0, 0, 0, 2]
-    assert verdict.lost == [1, 2, 0, 0]
-    assert verdict.oldest == [6.0, 4.0, None, 2.0]
-
-
-def test_the_audit_knows_what_is_parked() -> None:
-    generator = books(
-        (EventClass.BULK, 0, 5, 1.0),  # parked, came back, seen
-        (EventClass.BULK, 0, 6, 2.0),  # parked, and waits there: held, though its own topic is committed beyond it
-        (EventClass.BULK, 0, 7, 3.0),  # parked, committed there, never seen: lost
-        (EventClass.BULK, 0, 8, 4.0),  # never parked, committed, never seen: lost
-        (EventClass.BULK, 0, 9, 5.0),  # parked and not yet committed in its own topic either: held once
-        (EventClass.BULK, 0, 10, 6.0),  # waits there, but was delivered: a duplicate to come, nothing held
-        (EventClass.NORMAL, 1, 6, 7.0),  # the same offset of another partition is another event
-    )
-    lot = ParkingLot(ever={(0, n) for n in (5, 6, 7, 9, 10)}, waiting={(0, n) for n in (6, 9, 10)})
-    verdict = audit(generator, bytes([1, 0, 0, 0, 0, 1, 0]), {0: range(9, 11), 1: range(6, 7)}, lot)
-    assert verdict.held == [0, 0, 1, 2]
-    assert verdict.lost == [0, 0, 0, 2]
-    assert verdict.parked == [0, 0, 0, 2]
-    assert verdict.deferred == [0, 0, 0, 5]
-
-
-def test_what_the_shop_does_not_answer_for_was_not_seen() -> None:
-    verdict = audit(books((EventClass.BULK, 0, 0, 1.0), (EventClass.BULK, 0, 1, 2.0)), b"\1", {0: range(2)})
-    assert (sum(verdict.held), sum(verdict.lost)) == (1, 0)
-
-
-def test_still_there_is_what_the_group_has_not_committed() -> None:
-    from confluent_kafka import Consumer, Producer, TopicPartition
-
-    from tidegate.broker.embedded import EmbeddedBroker
-
-    with EmbeddedBroker({"t": 2}) as broker:
-        producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
-        for number in range(10):
-            producer.produce("t", b"x", partition=number % 2)
-        assert producer.flush(10) == 0
-        consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "g", "log_level": 0})
-        consumer.commit(offsets=[TopicPartition("t", 1, 3)], asynchronous=False)
-        consumer.close()
-        assert still_there(broker.bootstrap_servers, "g", "t", 2) == {0: range(5), 1: range(3, 5)}
-
-
-def test_the_parking_lot_is_read_whole_and_split_at_what_is_committed() -> None:
-    from confluent_kafka import Consumer, Producer, TopicPartition
-
-    from tidegate.broker.embedded import EmbeddedBroker
-
-    def parked(topic: str, offset: int) -> bytes:
-        return encode(Parked(topic, 3, offset, 1, 1, EventClass.BULK, None, None, (), b"{}"))
-
-    with EmbeddedBroker({"p": 3}) as broker:
-        producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "log_level": 0})
-        for offset in range(10):
-            producer.produce("p", parked("t", offset), partition=offset % 2)
-        producer.produce("p", parked("other", 77), partition=0)
-        producer.produce("p", b"no envelope", partition=1)
-        assert producer.flush(10) == 0
-        consumer = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "g", "log_level": 0})
-        consumer.commit(offsets=[TopicPartition("p", 1, 3)], asynchronous=False)
-        consumer.close()
-        lot = parking_lot(broker.bootstrap_servers, "g", "p", 3, "t")
-        assert lot.ever == {(3, offset) for offset in range(10)}
-        assert lot.waiting == {(3, offset) for offset in (0, 2, 4, 6, 8, 7, 9)}
-        assert lot.forgotten == 0
-
-
-def test_a_broker_that_forgets_is_found_out() -> None:
-    from confluent_kafka import Producer
-
-    from tidegate.broker.embedded import PARTITION_CAPACITY_BYTES, EmbeddedBroker
-
-    with EmbeddedBroker({"p": 1}) as broker:
-        producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "linger.ms": 0, "log_level": 0})
-        size = 500_000
-        count = 2 * PARTITION_CAPACITY_BYTES // size
-        for _ in range(count):
-            producer.produce("p", bytes(size))
-            assert producer.flush(10) == 0
-        lot = parking_lot(broker.bootstrap_servers, "g", "p", 1, "t")
-        assert 0 < lot.forgotten < count

@@ -65,10 +65,18 @@ def test_latencies_from_sending_to_worked_off() -> None:
     assert critical["p50_ms"] == pytest.approx(50, abs=0.01)
     assert critical["p99_ms"] == pytest.approx(99, abs=0.01)
     assert critical["max_ms"] == pytest.approx(100, abs=0.01)
-    assert critical["recent_ms"] == pytest.approx(90, abs=0.01)  # of 81 … 100, nearest rank
-    assert counts.report()["classes"]["bulk"] == dict.fromkeys(("p50_ms", "p99_ms", "max_ms", "recent_ms")) | {
-        "delivered": 0
-    }
+    assert critical["recent_ms"] == critical["p50_ms"]
+    for number in range(100, 130):  # four seconds later: the first hundred are no longer "now"
+        counts.add(event(number, sent=104.0), 104.0 + (number + 1) / 1e3)
+    recent = counts.report()["classes"]["critical"]
+    assert recent["recent_ms"] == pytest.approx(115, abs=0.01)  # of 101 … 130, nearest rank
+    assert recent["recent_p99_ms"] == pytest.approx(130, abs=0.01)
+    for number in range(130, 140):  # few, and much later: twenty are looked at all the same
+        counts.add(event(number, sent=200.0), 200.0 + (number + 1) / 1e3)
+    assert counts.report()["classes"]["critical"]["recent_ms"] == pytest.approx(130, abs=0.01)
+    assert counts.report()["classes"]["bulk"] == dict.fromkeys(
+        ("p50_ms", "p99_ms", "max_ms", "recent_ms", "recent_p99_ms")
+    ) | {"delivered": 0}
 
 
 def test_a_wrong_class_and_a_broken_event_are_told() -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import re
 import time
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from tidegate.demo.children import Child
 from tidegate.demo.gauge import Pulse, read
-from tidegate.demo.story import Progress, rung_line
+from tidegate.demo.story import Story, rung_line
 from tidegate.pressure.orders import Rung
-from tidegate.types import CLASSES
 
 METRICS = """# HELP tidegate_ladder_rung What pressure makes of the stream
 # TYPE tidegate_ladder_rung gauge
@@ -28,43 +25,22 @@ tidegate_keep_share{class="high"} 1.0
 tidegate_keep_share{class="normal"} 0.4
 tidegate_keep_share{class="bulk"} 0.0
 tidegate_records_total{class="bulk",disposition="deferred",topic="shop.events"} 5.0
+tidegate_records_total{class="bulk",disposition="delivered",topic="shop.events"} 10.0
+tidegate_records_total{class="bulk",disposition="delivered",topic="tidegate.g.parked"} 2.0
+tidegate_buffer_records{class="bulk"} 9.0
+tidegate_buffer_records{class="high"} 7.0
+tidegate_lanes_held{reason="ring",class="bulk"} 1.0
+tidegate_delivery_seconds_bucket{class="bulk",le="0.1"} 2.0
+tidegate_delivery_seconds_bucket{class="bulk",le="1.0"} 4.0
+tidegate_delivery_seconds_bucket{class="bulk",le="+Inf"} 4.0
 """
 
 
 def pulse(rung: Rung, parked: int = 0, **more: Any) -> Pulse:
     return Pulse(
-        **{"rung": rung, "parked": parked, "offered": 2996.4, "service": 912.2, "keep": (1, 1, 0.4, 0.0)} | more
+        **{"rung": rung, "parked": parked, "offered": (96.4, 0, 900, 2000), "service": 912.2, "keep": (1, 1, 0.4, 0.0)}
+        | more
     )
-
-
-@pytest.fixture
-def shown() -> tuple[Progress, io.StringIO]:
-    out = io.StringIO()
-    return Progress(Console(file=out, width=80)), out
-
-
-def stats(milliseconds: float) -> dict[str, Any]:
-    return {"classes": {klass.label: {"recent_ms": milliseconds} for klass in CLASSES}}
-
-
-@pytest.mark.parametrize("parked", [None, 98_765])
-def test_progress_fits_eighty_columns(shown: tuple[Progress, io.StringIO], parked: int | None) -> None:
-    progress, out = shown
-    progress.pulse(None if parked is None else pulse(Rung.NORMAL, parked))
-    progress.line(30.0, "surge x10", (3000.4, 801.0), 123_456, stats(99_000.0))
-    progress.line(300.0, "surge x100", (30_000.4, 801.0), 123_456, stats(599_000.0))
-    text = out.getvalue()
-    assert "3,000" in text
-    assert "123,456" in text
-    assert ("98,765" if parked else "-") in text
-    assert all(len(line) <= 80 for line in text.splitlines())
-
-
-def test_no_more_is_said_to_be_parked_than_the_shop_has_not_seen(shown: tuple[Progress, io.StringIO]) -> None:
-    progress, out = shown
-    progress.pulse(pulse(Rung.NORMAL, 500))
-    progress.line(30.0, "calm", (300.0, 801.0), 123, stats(1.0))
-    assert out.getvalue().splitlines()[-1].split()[5:7] == ["123", "123"]
 
 
 @pytest.mark.parametrize("rung", Rung)
@@ -72,7 +48,7 @@ def test_no_more_is_said_to_be_parked_than_the_shop_has_not_seen(shown: tuple[Pr
 @pytest.mark.parametrize("offered", [3000.0, 123_456.0])
 @pytest.mark.parametrize("keep", [(1.0,) * 4, (1.0, 1.0, 1.0, 0.2), (1.0, 0.0, 0.0, 0.0)])
 def test_each_rung_is_one_line(rung: Rung, parked: int, offered: float, keep: tuple[float, ...]) -> None:
-    line = rung_line(pulse(rung, parked, offered=offered, service=offered / 3, keep=keep))
+    line = rung_line(pulse(rung, parked, offered=(offered, 0, 0, 0), service=offered / 3, keep=keep))
     assert line.startswith(f"rung {rung.name}: ")
     assert len(line) <= 80
 
@@ -84,24 +60,28 @@ def test_a_rung_is_told_with_its_numbers() -> None:
     assert "nothing is parked" in rung_line(pulse(Rung.NORMAL))
 
 
-def test_a_line_for_each_change_and_one_when_all_came_back(shown: tuple[Progress, io.StringIO]) -> None:
-    progress, out = shown
+def test_a_line_for_each_change_and_one_when_all_came_back() -> None:
+    story, told = Story(), []
     for rung, parked in [(0, 0), (1, 0), (1, 70), (1, 90), (0, 90), (0, 40), (0, 0), (0, 0), (1, 0), (1, 5)]:
-        progress.pulse(pulse(Rung(rung), parked))
-    progress.pulse(None)
-    assert [line.split(":")[0] for line in out.getvalue().splitlines()] == [
-        *("rung DEFER", "rung NORMAL", "replay", "rung DEFER")
-    ]
-    assert "the last of 90 parked" in out.getvalue()
-    progress.emptied()  # all is delivered, whatever the last look said
-    assert "the last of 5 parked" in out.getvalue()
-    progress.emptied()
-    assert out.getvalue().count("the last of 5") == 1
+        told += story.lines(pulse(Rung(rung), parked))
+    told += story.lines(None)
+    assert [line.split(":")[0] for line in told] == ["rung DEFER", "rung NORMAL", "replay", "rung DEFER"]
+    assert "the last of 90 parked" in told[2]
+    assert "the last of 5 parked" in story.emptied()[0]  # all is delivered, whatever the last look said
+    assert story.emptied() == []
 
 
 def test_a_pulse_is_read_from_the_metrics() -> None:
-    assert read(METRICS) == Pulse(Rung.DEFER, 4321, 1891.0, 912.25, (1.0, 1.0, 0.4, 0.0))
-    with pytest.raises(KeyError):
+    seen = read(METRICS)
+    assert (seen.rung, seen.parked, seen.service) == (Rung.DEFER, 4321, 912.25)
+    assert seen.offered == (90.5, 0.0, 0.0, 1800.5)
+    assert seen.keep == (1.0, 1.0, 0.4, 0.0)
+    assert seen.buffered == (0, 7, 0, 9)
+    assert seen.held == (("ring", "bulk"),)
+    assert seen.delivered == (0, 0, 0, 12)
+    assert seen.ages[3] == ((0.1, 2.0), (1.0, 4.0), (float("inf"), 4.0))
+    assert seen.ages[0] == ()
+    with pytest.raises(ValueError, match="no metrics of tidegate"):
         read("up 1\n")
 
 

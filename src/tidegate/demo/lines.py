@@ -52,7 +52,7 @@ class Lines:
         if not self._headed:
             self._headed = True
             plain = "plain loop" if self._beside else ""
-            self._print(f"{'':<18}{'events/s':>14}{'events':>16}{'how late now':>22}{plain:>10}", "dim")
+            self._print(f"{'':<18}{'events/s':>14}{'events':>16}{'how late now':^22}{plain:>10}", "dim")
             plain = "purchases" if self._beside else ""
             heads = f"{'in':>7}{'out':>7}{'waiting':>8}{'parked':>8}{'purchases':>11}{'page views':>11}{plain:>10}"
             self._print(f"{'time':>6}  {'':<10}{heads}", "dim")

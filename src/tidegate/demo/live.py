@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 LINES: Final = 22  # of 24: a terminal's own line, and one of the story
 _BAR: Final = 34  # columns
-_SHOWN = 0.005  # a share that is not written as 0 %
 _LEAST_MS, _MOST_MS = 1.0, 100_000.0  # of the bars, in powers of ten
 _BLOCKS, _PLAIN_BLOCKS = " ▁▂▃▄▅▆▇█", " ..::--##"
 _STYLES = {EventClass.CRITICAL: "bold", EventClass.BULK: "dim"}
@@ -171,12 +170,11 @@ def _doings(moment: Moment, pulse: Pulse | None) -> list[Text]:
         return [Text("tidegate has not said anything yet", style="dim"), Text(""), Text("")]
     rung = Text(no_wrap=True)
     rung.append(f"{pulse.rung.name:<7}", style="bold green" if pulse.rung is Rung.NORMAL else "bold yellow")
-    keep = [(WHAT[klass], pulse.keep[klass]) for klass in reversed(CLASSES) if pulse.keep[klass] < SHED]
-    shed = [f"{share:.0%} of the {what}" if share >= _SHOWN else f"no {what}" for what, share in keep]
+    shed = [f"{pulse.keep[klass]:.0%} {WHAT[klass]}" for klass in reversed(CLASSES) if pulse.keep[klass] < SHED]
     if pulse.rung is Rung.NORMAL:
         rung.append("everything is let in" + (", and what was parked comes back" if moment.parked else ""))
     elif pulse.rung is Rung.DEFER and shed:
-        rung.append(f"{', '.join(shed)} let in; the rest is parked")
+        rung.append(f"lets in {', '.join(shed)}; the rest is parked")
     elif pulse.rung is Rung.DEFER:
         rung.append("there is room for everything again; if that lasts, the parked come back")
     else:

@@ -62,9 +62,12 @@ def check(path: str) -> None:
     if place.suffix not in SUFFIXES:
         hint = "Name a file that ends in .html (the whole report) or .svg (its first picture)."
         raise ConfigError(f"--report {path} is neither a page nor a picture", code="demo-report", hint=hint)
+    new = not place.exists()
     try:
         with place.open("a"):
             pass
+        if new:
+            place.unlink()
     except OSError as error:
         hint = "Name a file in a directory that is there and may be written to."
         raise ConfigError(

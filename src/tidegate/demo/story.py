@@ -57,8 +57,7 @@ class Story:
         if pulse.parked == 0:
             yield from self.emptied()
 
-    def emptied(self) -> Iterator[str]:
+    def emptied(self) -> list[str]:
         """Nothing is parked any more. Said once each time."""
-        if self._most_parked:
-            yield f"replay: the last of {self._most_parked:,} parked events has come back"
-        self._most_parked = 0
+        most, self._most_parked = self._most_parked, 0
+        return [f"replay: the last of {most:,} parked events has come back"] if most else []
