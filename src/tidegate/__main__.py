@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from types import FrameType
 
 from tidegate import allocator, streams
 
@@ -11,6 +12,8 @@ from tidegate import allocator, streams
 def main() -> int:
     """Run the command line; returns the exit code: 0 clean, 2 bad configuration, samples or usage, 1 otherwise."""
     running = sys.argv[1:2] == ["run"]
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup's word stands
+        signal.signal(signal.SIGINT, _interrupt_once)
     if running:
         allocator.begin_again()
     streams.complete()
@@ -33,6 +36,12 @@ def main() -> int:
     if why is not streams.GONE:  # a reader that has left knows
         print(f"tidegate: standard output cannot be written: {why}", file=sys.stderr)
     return code or 1
+
+
+def _interrupt_once(number: int, frame: FrameType | None) -> None:
+    """Whoever presses Ctrl-C three times wants the end, not a traceback out of what is being closed."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _command(running: bool) -> int:

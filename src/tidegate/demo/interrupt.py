@@ -8,11 +8,18 @@ from typing import Any, Self
 
 
 class Signals:
-    """The first Ctrl-C (or SIGTERM) asks the demo to come to its end early, the second raises KeyboardInterrupt."""
+    """The first Ctrl-C (or SIGTERM) asks the demo to come to its end early, the second raises KeyboardInterrupt.
+
+    Attributes:
+        asked: somebody has asked.
+        impatient: there is nothing to come to an end with: the first one raises as well.
+        deaf: everything is being closed, which nothing may cut short.
+    """
 
     def __init__(self) -> None:
         self.asked = False
-        self.impatient = False  # nothing to come to an end with: the first one raises as well
+        self.impatient = False
+        self.deaf = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -26,6 +33,9 @@ class Signals:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.deaf:
+            return
         if self.asked or self.impatient:
+            self.deaf = True
             raise KeyboardInterrupt
         self.asked = True

@@ -75,6 +75,8 @@ def run(options: DemoOptions) -> int:
         except KeyboardInterrupt:
             console.print("Stopped.")
             return 1
+        finally:
+            signals.deaf = True
 
 
 class _Demo:
