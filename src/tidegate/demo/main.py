@@ -19,7 +19,8 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from tidegate.demo import page
-from tidegate.demo.audit import ParkingLot, Verdict, audit, parking_lot, still_there, waiting
+from tidegate.demo.accounts import plain_rows, tidegate_rows
+from tidegate.demo.audit import ParkingLot, audit, parking_lot, still_there
 from tidegate.demo.history import History
 from tidegate.demo.interrupt import Signals
 from tidegate.demo.lines import Lines
@@ -30,7 +31,6 @@ from tidegate.demo.scene import CAPACITY_TIMES_RATE, GROUP, PARKED, RATE, TOPIC,
 from tidegate.demo.stage import START_SECONDS, Stage
 from tidegate.demo.story import WIDTH, Story
 from tidegate.errors import BrokerError, TidegateError
-from tidegate.types import CLASSES
 
 GRACE_SECONDS: Final = 6.0  # after the last event, for what waits
 STOP_SECONDS: Final = 12.0  # only a fault takes so long
@@ -158,7 +158,8 @@ class _Demo:
         stage.generator.stop()
         stage.generator.join()
         elapsed = stage.generator.elapsed
-        plain = self._plain_rows() if stage.plain is not None else None
+        # As it stands when the time is over: nobody waits for the plain loop.
+        plain = plain_rows(stage.generator, stage.plain) if stage.plain is not None else None
         lines = stage.tidegate.end(STOP_SECONDS).splitlines()
         if not lines:
             raise stage.tidegate.failure("tidegate ended without its summary")
@@ -172,8 +173,7 @@ class _Demo:
             raise BrokerError(f"the embedded broker does not say what is committed: {error}") from None
         seen = stage.witness.seen()
         verdict = audit(stage.generator, seen, there, parking)
-        counts = summary["classes"] if seen is None else stats["classes"]
-        rows = self._rows(stats, counts, verdict, time.time())
+        rows = tidegate_rows(stage.generator, stats, verdict, summary if seen is None else stats)
         return self._report(rows, plain, stats, summary, elapsed, parking)
 
     def _final_stats(self) -> dict[str, Any]:
@@ -183,48 +183,6 @@ class _Demo:
         while (stats := self._stage.witness.stats())["busy"] and ours and time.monotonic() < deadline:
             time.sleep(0.02)
         return stats
-
-    def _rows(self, stats: dict[str, Any], counts: dict[str, Any], verdict: Verdict, now: float) -> list[Row]:
-        rows = []
-        for klass in CLASSES:
-            of_shop, oldest = stats["classes"][klass.label], verdict.oldest[klass]
-            ages = [of_shop["max_ms"], None if oldest is None else (now - oldest) * 1e3]
-            rows.append(
-                Row(
-                    klass=klass,
-                    offered=self._stage.generator.offered[klass],
-                    delivered=counts[klass.label]["delivered"],
-                    held=verdict.held[klass],
-                    lost=verdict.lost[klass],
-                    p50_ms=of_shop["p50_ms"],
-                    p99_ms=of_shop["p99_ms"],
-                    oldest_ms=max((age for age in ages if age is not None), default=None),
-                    deferred=verdict.deferred[klass],
-                    parked=verdict.parked[klass],
-                )
-            )
-        return rows
-
-    def _plain_rows(self) -> list[PlainRow]:
-        """As it stands when the time is over: nobody waits for the plain loop."""
-        witness = self._stage.plain
-        assert witness is not None
-        seen, stats, now = witness.seen() or b"", witness.stats(), time.time()
-        left = waiting(self._stage.generator, seen)
-        rows = []
-        for klass in CLASSES:
-            row, oldest = stats["classes"][klass.label], left.oldest[klass]
-            ages = [row["max_ms"], None if oldest is None else (now - oldest) * 1e3]
-            rows.append(
-                PlainRow(
-                    delivered=self._stage.generator.offered[klass] - left.held[klass],
-                    waiting=left.held[klass],
-                    p50_ms=row["p50_ms"],
-                    p99_ms=row["p99_ms"],
-                    oldest_ms=max((age for age in ages if age is not None), default=None),
-                )
-            )
-        return rows
 
     def _report(
         self,
