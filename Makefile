@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# What builds the site is apart from the rest: it may ask for other versions of what both need.
+DOCS := $(VENV)/docs
 # Expanded only where .venv is created: the first of these that is new enough.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.14 python3.12 python3.11,\
 	$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
@@ -29,7 +31,7 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics lock clean
+.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics figures docs lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -129,6 +131,13 @@ settings: $(VENV)/.installed ## docs/settings.md from the model
 metrics: build ## docs/metrics.md from the table
 	@$(BIN)/python -m tidegate.ops.metrics_docs >build/metrics.md && mv build/metrics.md docs/metrics.md
 
+figures: $(VENV)/.installed ## the tables of figures in README and docs/comparison.md from benchmarks/results
+	@$(BIN)/python -m benchmarks.figures
+
+docs: $(DOCS)/.installed ## the documentation as a site in build/site, every link checked
+	$(call quietly,Building the site,NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build -f docs/site/mkdocs.yml)  # with -q it is not strict
+	@echo "build/site/index.html"
+
 lock: $(VENV)/.dev ## requirements/*.txt anew, with hashes (UPGRADE=1: newest versions)
 	@for one in 'run:--extra mimalloc pyproject.toml' build:requirements/build.in dev:requirements/dev.in docs:requirements/docs.in \
 		release:requirements/release.in; do \
@@ -159,6 +168,10 @@ $(VENV)/.run: requirements/run.txt requirements/build.txt | $(VENV)/.created
 
 $(VENV)/.dev: requirements/dev.txt | $(VENV)/.run
 	$(call quietly,Installing locked development tools,$(PIP) install --require-hashes -r requirements/dev.txt)
+	@touch $@
+
+$(DOCS)/.installed: requirements/docs.txt | $(VENV)/.created
+	$(call quietly,Installing what builds the site,$(BIN)/python -m venv --clear $(DOCS) && $(DOCS)/bin/python -m pip --disable-pip-version-check --no-input install --require-hashes -r requirements/docs.txt)
 	@touch $@
 
 # Editable, for the `tidegate` command; this compiles the native core as well.
