@@ -27,7 +27,9 @@ class Results:
 def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines).replace("| --- ", "|---").replace("--- |", "---|")
+    return (
+        "\n".join("| " + " | ".join(cells) + " |" for cells in lines).replace("| --- ", "|---").replace("--- |", "---|")
+    )
 
 
 def millions(per_second: float) -> str:
@@ -115,7 +117,12 @@ def readme(results: Results) -> str:
         ["CPU µs per event", *prices(drained, read)],
         ["a backlog sent to an HTTP app in batches of 500, events/s", *speeds(pushed, sent), "–", "–"],
         ["CPU µs per event", *prices(pushed, sent), "–", "–"],
-        ["ten times the usual for a minute, purchases p50 / p99", late(ours, "purchase"), late(pausing, "purchase"), *none],
+        [
+            "ten times the usual for a minute, purchases p50 / p99",
+            late(ours, "purchase"),
+            late(pausing, "purchase"),
+            *none,
+        ],
         ["page views p50 / p99", late(ours, "view"), late(pausing, "view"), *none],
         ["Kafka's append to the app, p50 / p99", f"{alone['p50_ms']:.1f} / {alone['p99_ms']:.1f} ms", "–", *none],
     ]

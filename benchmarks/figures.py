@@ -1,4 +1,4 @@
-"""Figures in pages, from benchmarks/results: ``python -m benchmarks.figures`` writes them anew, as ``make figures`` does.
+"""Figures in pages, from benchmarks/results: ``python -m benchmarks.figures`` (``make figures``) writes them anew.
 
 A page says which table it wants between two comments, which no reader sees::
 

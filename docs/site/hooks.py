@@ -9,9 +9,12 @@ from typing import Any
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+
 from pages import ROOT, attachments, pages, slug
 
-_LOADED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=[\"']?(https?:)?//[^\"'\s>]+", re.IGNORECASE)
+_LOADED = re.compile(
+    r"<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=[\"']?(https?:)?//[^\"'\s>]+", re.IGNORECASE
+)
 
 
 def on_config(config: Any) -> Any:
