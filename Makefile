@@ -21,6 +21,7 @@ NATIVE := $(wildcard src/tidegate/core/*.pyx src/tidegate/core/*.pxd csrc/*.c cs
 ASAN := build/asan
 SANITIZERS := address,undefined
 BENCH_DIR ?= build/bench
+COMMA := ,
 SURGE_SHOWN := tidegate,confluent-kafka CoDel
 
 # $(call quietly,what,commands): one line, and the commands' output only if they fail.
@@ -31,7 +32,7 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics figures docs lock clean
+.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge bench-peers bench-page lint format settings metrics figures docs lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -109,6 +110,12 @@ bench-e2e: build $(VENV)/.dev ## end to end on a real Kafka, beside its peers (J
 
 bench-surge: build $(VENV)/.dev ## a surge into an app of a quarter of it, all contenders in turn: 40 min, BRIEF=1: 3
 	@exec $(BIN)/python -m benchmarks.surge --out $(BENCH_DIR) $(if $(BRIEF),--brief) $(ARGS)
+
+bench-peers: build $(VENV)/.dev ## beside other programs, as far as shared/peers has built them in PEERS_HOME: 25 min, BRIEF=1: 3
+	@exec $(BIN)/python -m benchmarks.peers --out $(BENCH_DIR) $(if $(BRIEF),--stages A$(COMMA)B --records 200000 --reps 1) $(ARGS)
+
+bench-page: $(VENV)/.installed ## docs/benchmarks.md and its pictures from benchmarks/results
+	@$(BIN)/python -m benchmarks.page
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
 	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \

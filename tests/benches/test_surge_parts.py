@@ -221,17 +221,18 @@ def test_notes_come_back_as_they_were_written(tmp_path: Path) -> None:
         assert getattr(again, name) == getattr(notes, name)
 
 
-def test_a_picture_has_a_line_for_each_and_no_point_outside() -> None:
+def test_a_picture_has_a_line_for_each_on_a_scale_of_powers_of_ten_and_the_surge_shaded() -> None:
     lines = {"a <b>": [(-2.0, 0.2), (3.0, 5e7)], "c": [(0.0, 10.0), (9.0, 100.0)]}
     root = ElementTree.fromstring(picture.svg("t & t", lines, 6.0, (3.0, 4.5)))
-    drawn = [node for node in root.iter() if node.tag.endswith("polyline")]
-    assert len(drawn) == 2
-    for node in drawn:
-        for x, y in (point.split(",") for point in node.attrib["points"].split()):
-            assert picture.LEFT <= float(x) <= picture.WIDTH - picture.RIGHT
-            assert picture.TOP <= float(y) <= picture.HEIGHT - picture.BOTTOM
+    drawn = [node.attrib["points"].split() for node in root.iter() if node.tag.endswith("polyline")]
+    assert [len(points) for points in drawn] == [2, 2]
+    (a, _), (c, later) = ([tuple(map(float, point.split(","))) for point in points] for points in drawn)
+    assert a[0] < c[0] < later[0]
+    assert later[1] < c[1] < a[1]
+    surge, halved = (float(node.attrib["width"]) for node in root.iter() if node.get("fill-opacity"))
+    assert halved == pytest.approx(surge / 4, rel=0.01)
     texts = [node.text for node in root.iter() if node.tag.endswith("text")]
-    assert {"t & t", "a <b>", "c"} <= set(texts)
+    assert {"t & t", "a <b>", "c", "surge", "10 ms", "1 s"} <= set(texts)
 
 
 # ── contenders ──────────────────────────────────────────────────────────────────────────────────────────────────────
