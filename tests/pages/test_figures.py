@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.figure_tables import TABLES, Results
+from benchmarks.figure_tables import TABLES, Results, stage_c_turns
 from benchmarks.figures import PAGES, RESULTS, ROOT, FiguresError, named, outdated, refreshed
 
 results = Results(RESULTS)
@@ -84,6 +84,21 @@ def test_what_the_comparison_says_in_words() -> None:
     sampling = surge["tidegate sampling"]
     says("drops page views and no purchase", sampling["dropped"]["purchase"] == 0 < sampling["dropped"]["view"])
     says("caught up in a twentieth of the time", 15 < ours["calm_seconds"] / sampling["calm_seconds"] < 25)
+
+    mine, *others = stage_c_turns(results)
+    assert mine["contender"] == "tidegate"
+
+    def p50(row: dict[str, Any], kind: str) -> float:
+        return float(row["ages"][kind]["burst"]["p50_ms"])
+
+    says("Nothing was delivered twice", not any(row["twice"] for row in (mine, *others)))
+    together = all(p50(row, "purchase") > 0.8 * p50(row, "view") for row in others)
+    says("the only one whose purchases did not wait", together and p50(mine, "purchase") < 0.01 * p50(mine, "view"))
+    whole = [row["delivered_after_seconds"] for row in others if not row["undelivered"]]
+    says("half a minute after the others", all(20 < mine["delivered_after_seconds"] - end < 40 for end in whole))
+    named = [row for row in others if row["contender"].startswith(("arroyo", "Redpanda", "confluent-kafka loop, pau"))]
+    dearer = [mine["cpu_us_per_record"] / row["cpu_us_per_record"] for row in named]
+    says("two to three times the CPU that it costs", len(named) == 3 and all(1.7 < one < 3.3 for one in dearer))
 
     def speed(medians: dict[str, Any], name: str) -> float:
         return float(medians[name]["records_per_second"])
