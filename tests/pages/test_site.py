@@ -1,4 +1,4 @@
-"""`make docs` builds the site, and ends with an error where it should. After `make docs`, which installs what it needs."""
+"""`make docs` builds the site, and ends with an error where it should. It also installs what these tests need."""
 
 from __future__ import annotations
 
