@@ -100,6 +100,11 @@ def test_what_the_comparison_says_in_words() -> None:
     dearer = [mine["cpu_us_per_record"] / row["cpu_us_per_record"] for row in named]
     says("two to three times the CPU that it costs", len(named) == 3 and all(1.7 < one < 3.3 for one in dearer))
 
+    by_cpu = sorted((mine, *others), key=lambda row: float(row["cpu_us_per_record"]))
+    says("It takes the least CPU of all in the surge above", by_cpu[0]["contender"].startswith("Redpanda Connect"))
+    most = by_cpu[-1], max((mine, *others), key=lambda row: float(row["peak_rss_mib"]))
+    says("the most CPU and memory in the surge", all(row["contender"] == "parallel-consumer" for row in most))
+
     def speed(medians: dict[str, Any], name: str) -> float:
         return float(medians[name]["records_per_second"])
 
