@@ -10,6 +10,8 @@ MAKEFLAGS += --no-print-directory
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
+# What builds the site is apart from the rest: it may ask for other versions of what both need.
+DOCS := $(VENV)/docs
 # Expanded only where .venv is created: the first of these that is new enough.
 PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.14 python3.12 python3.11,\
 	$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
@@ -19,6 +21,7 @@ NATIVE := $(wildcard src/tidegate/core/*.pyx src/tidegate/core/*.pxd csrc/*.c cs
 ASAN := build/asan
 SANITIZERS := address,undefined
 BENCH_DIR ?= build/bench
+COMMA := ,
 SURGE_SHOWN := tidegate,confluent-kafka CoDel
 
 # $(call quietly,what,commands): one line, and the commands' output only if they fail.
@@ -29,7 +32,7 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics lock clean
+.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge bench-peers bench-page lint format settings metrics figures docs lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -108,6 +111,12 @@ bench-e2e: build $(VENV)/.dev ## end to end on a real Kafka, beside its peers (J
 bench-surge: build $(VENV)/.dev ## a surge into an app of a quarter of it, all contenders in turn: 40 min, BRIEF=1: 3
 	@exec $(BIN)/python -m benchmarks.surge --out $(BENCH_DIR) $(if $(BRIEF),--brief) $(ARGS)
 
+bench-peers: build $(VENV)/.dev ## beside other programs, as far as shared/peers has built them in PEERS_HOME: 25 min, BRIEF=1: 3
+	@exec $(BIN)/python -m benchmarks.peers --out $(BENCH_DIR) $(if $(BRIEF),--stages A$(COMMA)B --records 200000 --reps 1) $(ARGS)
+
+bench-page: $(VENV)/.installed ## docs/benchmarks.md and its pictures from benchmarks/results
+	@$(BIN)/python -m benchmarks.page
+
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
 	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	try ruff check .; \
@@ -128,6 +137,13 @@ settings: $(VENV)/.installed ## docs/settings.md from the model
 
 metrics: build ## docs/metrics.md from the table
 	@$(BIN)/python -m tidegate.ops.metrics_docs >build/metrics.md && mv build/metrics.md docs/metrics.md
+
+figures: $(VENV)/.installed ## the tables of figures in README and docs/comparison.md from benchmarks/results
+	@$(BIN)/python -m benchmarks.figures
+
+docs: $(DOCS)/.installed ## the documentation as a site in build/site, every link checked
+	$(call quietly,Building the site,NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build -f docs/site/mkdocs.yml)  # with -q it is not strict
+	@echo "build/site/index.html"
 
 lock: $(VENV)/.dev ## requirements/*.txt anew, with hashes (UPGRADE=1: newest versions)
 	@for one in 'run:--extra mimalloc pyproject.toml' build:requirements/build.in dev:requirements/dev.in docs:requirements/docs.in \
@@ -159,6 +175,10 @@ $(VENV)/.run: requirements/run.txt requirements/build.txt | $(VENV)/.created
 
 $(VENV)/.dev: requirements/dev.txt | $(VENV)/.run
 	$(call quietly,Installing locked development tools,$(PIP) install --require-hashes -r requirements/dev.txt)
+	@touch $@
+
+$(DOCS)/.installed: requirements/docs.txt | $(VENV)/.created
+	$(call quietly,Installing what builds the site,$(BIN)/python -m venv --clear $(DOCS) && $(DOCS)/bin/python -m pip --disable-pip-version-check --no-input install --require-hashes -r requirements/docs.txt)
 	@touch $@
 
 # Editable, for the `tidegate` command; this compiles the native core as well.

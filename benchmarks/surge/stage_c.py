@@ -1,12 +1,14 @@
 """Stage C of `peers`: their surge (20 s at 20,000/s), generator and app, tidegate's forms among their programs.
 
-Only where `peers` is beside the repository (../shared/peers) or in PEERS_HOME, and its tools are built there; a program
-of theirs that is not built is left out. Their figures are printed as they print them, and returned as they write them.
+Only where `peers` is beside the repository (../shared/peers), where PEERS says or in PEERS_HOME, and its tools are
+built there; a program of theirs that is not built is left out. Their figures are printed as they print them, and
+returned as they write them.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -32,7 +34,8 @@ def script() -> Path | None:
     home = peers_home()
     if not all((home / tool).exists() for tool in TOOLS):
         return None
-    places = (ROOT.parent / "shared" / "peers", home / "src")
+    named = os.environ.get("PEERS")
+    places = (*([Path(named)] if named else []), ROOT.parent / "shared" / "peers", home / "src")
     return next((place / "run_peers.py" for place in places if (place / "run_peers.py").exists()), None)
 
 

@@ -232,7 +232,7 @@ def test_a_picture_has_a_line_for_each_on_a_scale_of_powers_of_ten_and_the_surge
     surge, halved = (float(node.attrib["width"]) for node in root.iter() if node.get("fill-opacity"))
     assert halved == pytest.approx(surge / 4, rel=0.01)
     texts = [node.text for node in root.iter() if node.tag.endswith("text")]
-    assert {"t & t", "a <b>", "c", "surge", "100 ms", "1 s"} <= set(texts)
+    assert {"t & t", "a <b>", "c", "surge", "10 ms", "1 s"} <= set(texts)
 
 
 # ── contenders ──────────────────────────────────────────────────────────────────────────────────────────────────────

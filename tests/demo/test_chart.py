@@ -41,7 +41,7 @@ def inside(root: ElementTree.Element) -> None:
             places = [(x, y), (x + float(node.attrib["width"]), y + float(node.attrib["height"]))]
         elif node.tag == f"{NS}text":
             x, y = float(node.attrib["x"]), float(node.attrib["y"])
-            long = wide(node.text or "", float(node.attrib["font-size"]))
+            long = wide(node.text or "", float(node.attrib["font-size"]), bold="font-weight" in node.attrib)
             before = {"start": 0.0, "middle": long / 2, "end": long}[node.get("text-anchor", "start")]
             places = [(x - before, y), (x - before + long, y)]
         for x, y in places:

@@ -104,12 +104,13 @@ def lines(
         marks = log_ticks(low, high, 7)
     else:
         low, high = min([0.0, *(y for _, y in whole)]), max([0.0, *(y for _, y in whole)])
-        step = even_step(low, high if high - low > LEAST else low + 1, 5)
+        high = high if high - low > LEAST else low + 1
+        step = even_step(low, high, 5)
         first, last = math.floor(low / step), max(math.ceil(high / step - 1e-9), 1)
         marks = [index * step for index in range(first, last + 1)]
         low, high = marks[0], marks[-1]
     left = MARGIN + 8 + max(wide(y_text(mark), SMALL) for mark in marks)
-    names = min(max((wide(name) for name in series), default=0.0) + 30, width * 0.36)
+    names = min(max((wide(name, bold=name in highlight) for name in series), default=0.0) + 30, width * 0.36)
     right = width - MARGIN - names
     x, y = Scale(left_x, right_x, left, right), Scale(low, high, bottom, top, log)
 
@@ -155,7 +156,7 @@ def lines(
             style += ' stroke-dasharray="6 4"'
         parts += drawn(points, x, y, style, colour)
         parts.append(f'<path d="M{right + 6:.1f} {place:.1f}h18" {style}/>')
-        parts.append(write(right + 29, place + 5, short(name, names - 29), bold=bold))
+        parts.append(write(right + 29, place + 5, short(name, names - 29, bold=bold), bold=bold))
     return card(title, parts, width, bottom + (62 if x_label else 44), note)
 
 
@@ -173,7 +174,7 @@ def bars(
     """A group of bars by name, one for each of `series`, each with its value beside it; None and NaN are a dash."""
     values = [value for row in rows.values() for value in row if value is not None and math.isfinite(value)]
     top, thick = head(title, width), 24.0 if len(series) == 1 else 20.0
-    names = min(max((wide(name) for name in rows), default=0.0) + 12, width * 0.36)
+    names = min(max((wide(name, bold=name in highlight) for name in rows), default=0.0) + 12, width * 0.42)
     labels = [
         f"{one} {text(value)}".strip()
         for row in rows.values()
@@ -181,7 +182,7 @@ def bars(
         if value in values
     ]
     left = MARGIN + names
-    right = max(left + 40, width - MARGIN - 12 - max((wide(label, SMALL) for label in labels), default=0.0))
+    right = max(left + 40, width - MARGIN - 12 - max((wide(label, SMALL, bold=True) for label in labels), default=0.0))
     low, high = powers(values) if log else (0.0, max(values, default=1.0) or 1.0)
     x = Scale(low, high, left, right, log)
     bottom = top + sum(thick * len(row) + 10 for row in rows.values())
@@ -193,7 +194,9 @@ def bars(
     at = top
     for name, row in rows.items():
         bold = name in highlight
-        parts.append(write(left - 10, at + thick * len(row) / 2 + 5, short(name, names - 10), anchor="end", bold=bold))
+        parts.append(
+            write(left - 10, at + thick * len(row) / 2 + 5, short(name, names - 10, bold=bold), anchor="end", bold=bold)
+        )
         for index, (one, value) in enumerate(zip(series, row, strict=True)):
             colour = (
                 COLOURS[index % len(COLOURS)] if len(series) > 1 else COLOURS[0] if bold or not highlight else "#9a9a9a"

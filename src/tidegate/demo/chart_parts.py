@@ -77,28 +77,32 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
     return [low * 10.0**index for index in range(0, decades + 1, math.ceil(decades / most))]
 
 
-def wide(text: str, size: float = SIZE) -> float:
+def wide(text: str, size: float = SIZE, *, bold: bool = False) -> float:
     """About how many pixels a sans-serif text takes, rather more than less."""
-    return size * sum(0.32 if one in " .,:;|!'ijlft()[]" else 0.86 if one in "mwMW@%—" else 0.6 for one in text)
+    return (
+        (1.1 if bold else 1.0)
+        * size
+        * sum(0.32 if one in " .,:;|!'ijlft()[]" else 0.86 if one in "mwMW@%—" else 0.6 for one in text)
+    )
 
 
-def short(text: str, width: float, size: float = SIZE) -> str:
+def short(text: str, width: float, size: float = SIZE, *, bold: bool = False) -> str:
     """The text, or as much of its beginning as fits."""
-    if wide(text, size) <= width:
+    if wide(text, size, bold=bold) <= width:
         return text
-    while text and wide(text + "…", size) > width:
+    while text and wide(text + "…", size, bold=bold) > width:
         text = text[:-1]
     return text.rstrip() + "…"
 
 
-def wrapped(text: str, width: float, size: float) -> list[str]:
+def wrapped(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
     """Lines of whole words; a word that is wider than a line is cut."""
     lines: list[str] = []
     for word in text.split():
-        if lines and wide(f"{lines[-1]} {word}", size) <= width:
+        if lines and wide(f"{lines[-1]} {word}", size, bold=bold) <= width:
             lines[-1] += f" {word}"
         else:
-            lines.append(short(word, width, size))
+            lines.append(short(word, width, size, bold=bold))
     return lines
 
 
@@ -115,7 +119,7 @@ def card(title: str, parts: list[str], width: int, height: float, note: str) -> 
     """The whole picture: a white card with its title, what was drawn, and a note at its foot, for which it grows."""
     top = [
         write(MARGIN, 28 + 24 * row, line, size=TITLE, bold=True)
-        for row, line in enumerate(wrapped(title, width - 2 * MARGIN, TITLE))
+        for row, line in enumerate(wrapped(title, width - 2 * MARGIN, TITLE, bold=True))
     ]
     foot = wrapped(note, width - 2 * MARGIN, SMALL)
     below = [write(MARGIN, height + 18 * row, line, size=SMALL, colour=QUIET) for row, line in enumerate(foot)]
@@ -137,7 +141,7 @@ def card(title: str, parts: list[str], width: int, height: float, note: str) -> 
 
 def head(title: str, width: int) -> float:
     """Where what is drawn may begin: below the title."""
-    return 24.0 * max(1, len(wrapped(title, width - 2 * MARGIN, TITLE))) + 22
+    return 24.0 * max(1, len(wrapped(title, width - 2 * MARGIN, TITLE, bold=True))) + 22
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
