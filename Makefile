@@ -32,7 +32,7 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge bench-peers bench-page lint format settings metrics figures docs lock clean
+.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge bench-peers bench-page lint format picture settings metrics figures docs lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -131,6 +131,9 @@ format: $(VENV)/.dev ## ruff and clang-format, in place
 	@$(BIN)/ruff check -q --fix . || true
 	@$(BIN)/ruff format .
 	@git ls-files 'csrc/*.c' 'csrc/*.h' | xargs -r $(BIN)/clang-format -i
+
+picture: build ## docs/img/demo.svg from a run of the demo; when nothing else runs
+	@$(BIN)/tidegate demo --report docs/img/demo.svg
 
 settings: $(VENV)/.installed ## docs/settings.md from the model
 	@$(BIN)/python -m tidegate.config_docs >build/settings.md && mv build/settings.md docs/settings.md

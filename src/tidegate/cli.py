@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidegate import __version__
+from tidegate.demo import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,24 +74,18 @@ def run(
 
 @_typer.command()
 def demo(
-    seconds: Annotated[int, typer.Option(min=1, help="How long the shop is open.")] = 45,
-    rate: Annotated[
-        int | None, typer.Option(min=1, help="Usual events per second, before the sale.", show_default="300")
-    ] = None,
-    surge: Annotated[float, typer.Option(min=1, help="How many times the usual stream at its peak.")] = 10,
-    seed: Annotated[int, typer.Option(help="Of the generated events.")] = 1,
+    seconds: Annotated[int, typer.Option(min=1, help="How long the shop is open.")] = options.SECONDS,
+    rate: Annotated[int, typer.Option(min=1, help="Usual events per second, before the sale.")] = options.RATE,
+    surge: Annotated[float, typer.Option(min=1, help="How many times the usual stream at its peak.")] = options.SURGE,
+    seed: Annotated[int, typer.Option(help="Of the generated events.")] = options.SEED,
     json: Annotated[bool, typer.Option("--json", help="End with the summary as one line of JSON.")] = False,
     report: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write the pictures: a page (.html), or the first one (.svg).")
     ] = None,
     topics: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME[,NAME…]",
-            help="Topics from purchases on to page views; the last takes the rest.",
-            show_default="shop.events",
-        ),
-    ] = None,
+        str,
+        typer.Option(metavar="NAME[,NAME…]", help="Topics from purchases on to page views; the last takes the rest."),
+    ] = options.TOPIC,
     sink_url: Annotated[
         str | None, typer.Option(metavar="URL", help="An app of your own in place of the slow shop.")
     ] = None,
@@ -101,15 +95,10 @@ def demo(
     Needs nothing installed. With --sink-url it drives an app of your own; what you have set for it (TIDEGATE_FORMAT,
     TIDEGATE_CONCURRENCY, …) stands.
     """
-    from tidegate.demo.main import DemoOptions
     from tidegate.demo.main import run as run_demo
 
-    options = DemoOptions(
-        seconds=seconds, json=json, surge=surge, seed=seed, rate=rate, sink_url=sink_url, report=report
-    )
-    if topics is not None:
-        options = replace(options, topics=tuple(name.strip() for name in topics.split(",")))
-    raise typer.Exit(run_demo(options))
+    names = tuple(name.strip() for name in topics.split(","))
+    raise typer.Exit(run_demo(options.DemoOptions(seconds, rate, surge, seed, json, names, sink_url, report)))
 
 
 @_typer.command()

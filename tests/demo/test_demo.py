@@ -16,6 +16,7 @@ import pytest
 
 from tidegate.demo import main, stage
 from tidegate.demo.children import Child
+from tidegate.demo.options import DemoOptions
 from tidegate.demo.plan import Plan
 from tidegate.errors import TidegateError
 
@@ -164,7 +165,7 @@ def test_a_loss_would_be_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.setattr(stage, "Child", child)
     monkeypatch.setattr(main, "GRACE_SECONDS", 2.0)  # it waits for events that never come
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
-    assert main.run(main.DemoOptions(seconds=2, surge=3, json=True)) == 1
+    assert main.run(DemoOptions(seconds=2, surge=3, json=True)) == 1
     out, err = capsys.readouterr()
     total = 0
     for row in summary_of(out)["classes"].values():
@@ -282,4 +283,4 @@ def test_an_app_of_one_s_own_and_topics_of_one_s_own(demos: list[Demo]) -> None:
 def test_an_app_that_is_not_there_is_said(demos: list[Demo], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "START_SECONDS", 3.0)
     with pytest.raises(TidegateError, match=r"no event reached http://127\.0\.0\.1:9/events within 3 s"):
-        main.run(main.DemoOptions(seconds=2, sink_url="http://127.0.0.1:9/events", json=True))
+        main.run(DemoOptions(seconds=2, sink_url="http://127.0.0.1:9/events", json=True))

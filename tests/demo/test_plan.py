@@ -9,8 +9,9 @@ from tidegate.config import load
 from tidegate.core.parked import encode
 from tidegate.core.parking import Parked
 from tidegate.demo.events import LARGEST_BYTES
+from tidegate.demo.options import TOPIC
 from tidegate.demo.plan import Plan
-from tidegate.demo.scene import PARKED, TOPIC, partitions_for, sidecar_environment, topics_by_class
+from tidegate.demo.scene import PARKED, partitions_for, sidecar_environment, topics_by_class
 from tidegate.errors import ConfigError
 
 PLAN = Plan(seconds=30, rate=300, surge=10)

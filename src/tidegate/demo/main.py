@@ -7,11 +7,9 @@ what is committed, in its topic or where what found no room was parked. Anything
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -25,9 +23,10 @@ from tidegate.demo.history import History
 from tidegate.demo.interrupt import Signals
 from tidegate.demo.lines import Lines
 from tidegate.demo.live import LINES, Live
+from tidegate.demo.options import DemoOptions
 from tidegate.demo.plan import Plan
 from tidegate.demo.report import PlainRow, Row, as_json, explanation, faults, print_table
-from tidegate.demo.scene import CAPACITY_TIMES_RATE, GROUP, PARKED, RATE, TOPIC, topics_by_class
+from tidegate.demo.scene import CAPACITY_TIMES_RATE, GROUP, PARKED, topics_by_class
 from tidegate.demo.stage import START_SECONDS, Stage
 from tidegate.demo.story import WIDTH, Story
 from tidegate.errors import BrokerError, TidegateError
@@ -35,31 +34,6 @@ from tidegate.errors import BrokerError, TidegateError
 GRACE_SECONDS: Final = 6.0  # after the last event, for what waits
 STOP_SECONDS: Final = 12.0  # only a fault takes so long
 _LOOK_SECONDS: Final = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """``rate``: usual events per second (None: 300); ``surge``: how many times it is the peak; ``topics``: as
-    ``topics_by_class``; ``sink_url``: an app of the user's own in place of the shop; ``report``: a file to write."""
-
-    seconds: int = 45
-    json: bool = False
-    surge: float = 10
-    seed: int = 1
-    rate: int | None = None
-    topics: tuple[str, ...] = (TOPIC,)
-    sink_url: str | None = None
-    report: str | None = None
-
-    def command(self) -> str:
-        """The command line that repeats it."""
-        words = ["tidegate", "demo", "--seconds", str(self.seconds), "--surge", f"{self.surge:g}"]
-        words += ["--seed", str(self.seed), "--rate", str(self.rate or RATE)]
-        if self.topics != (TOPIC,):
-            words += ["--topics", ",".join(self.topics)]
-        if self.sink_url is not None:
-            words += ["--sink-url", self.sink_url]
-        return shlex.join(words)
 
 
 def run(options: DemoOptions) -> int:
@@ -83,19 +57,19 @@ class _Demo:
     """One run. Everything that it starts is closed by ``stack``."""
 
     def __init__(self, options: DemoOptions, console: Console, signals: Signals, stack: ExitStack) -> None:
-        rate = options.rate or RATE
+        capacity = options.rate * CAPACITY_TIMES_RATE
         self._options = options
         self._console = console
         self._signals = signals
-        self._plan = Plan(options.seconds, rate, options.surge)
-        self._capacity = rate * CAPACITY_TIMES_RATE if options.sink_url is None else None
+        self._plan = Plan(options.seconds, options.rate, options.surge)
+        self._capacity = capacity if options.sink_url is None else None
         self._history = History()
         topics = topics_by_class(options.topics)
         if options.report is not None:
             page.check(options.report)
         signals.impatient = True
         self._introduce()
-        self._stage = Stage(self._plan, options.seed, topics, options.sink_url, rate * CAPACITY_TIMES_RATE, stack)
+        self._stage = Stage(self._plan, options.seed, topics, options.sink_url, capacity, stack)
 
     def run(self) -> int:
         """From the opening event to the report."""

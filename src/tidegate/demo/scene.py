@@ -8,12 +8,11 @@ from typing import Final
 
 from tidegate.broker.embedded import PARTITION_CAPACITY_BYTES, PARTITION_CAPACITY_RECORDS
 from tidegate.demo.events import LARGEST_BYTES
+from tidegate.demo.options import TOPIC
 from tidegate.demo.plan import Plan
 from tidegate.errors import ConfigError
 from tidegate.types import CLASSES, EventClass
 
-RATE: Final = 300
-TOPIC: Final = "shop.events"  # one for all: orders stand behind page views in the same partitions
 GROUP: Final = "tidegate-demo"
 PLAIN_GROUP: Final = "plain-loop"
 PARKED: Final = f"tidegate.{GROUP}.parked"  # where tidegate itself looks for it
