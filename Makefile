@@ -36,7 +36,7 @@ SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
-run: build ## a surge on this machine; with TIDEGATE_KAFKA_BOOTSTRAP_SERVERS set: the sidecar
+run: build ## a sale on this machine; with TIDEGATE_KAFKA_BOOTSTRAP_SERVERS set: the sidecar
 	@exec $(BIN)/tidegate $(if $(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS)$(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS_FILE),run,demo) $(ARGS)
 
 # In CI a test that failed runs once more, which the summary shows: machines are shared there, and many tests wait for
