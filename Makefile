@@ -5,6 +5,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+ifndef BUILDING  # `make -j` would have two pips, or two benchmarks, in each other's way; only `build` knows what may meet
+.NOTPARALLEL:
+endif
 MAKEFLAGS += --no-print-directory
 
 ARGS ?=
@@ -18,16 +21,18 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.13 python3.14 python3.12 pytho
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 MODE := $(if $(filter-out 0,$(TIDEGATE_DEBUG)),debug,release)
 NATIVE := $(wildcard src/tidegate/core/*.pyx src/tidegate/core/*.pxd csrc/*.c csrc/*.h) setup.py
-ASAN := build/asan
+ASAN := build/sanitized
 SANITIZERS := address,undefined
 BENCH_DIR ?= build/bench
 COMMA := ,
 SURGE_SHOWN := tidegate,confluent-kafka CoDel
 
-# $(call quietly,what,commands): one line, and the commands' output only if they fail.
+# $(call quietly,what,commands): one line, and the commands' output only if they fail. A log for each target, because some
+# are made at the same time.
 define quietly
-@mkdir -p build; echo "$(1) …" >&2; \
-if ! ( $(2) ) >build/build.log 2>&1; then tail -n 80 build/build.log >&2; echo "Failed: $(1). All of it: build/build.log" >&2; exit 1; fi
+@mkdir -p build; echo "$(1) …" >&2; log=build/$(patsubst .%,%,$(@F)).log; begun=$$SECONDS; \
+if ! ( $(2) ) >$$log 2>&1; then tail -n 80 $$log >&2; echo "Failed: $(1). All of it: $$log" >&2; exit 1; fi; \
+echo "$(@F) $$((SECONDS - begun)) s" >>build/steps
 endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
@@ -52,8 +57,10 @@ else
 	@exec $(BIN)/python -m pytest $(ARGS)
 endif
 
-build: build/.$(MODE) ## .venv, locked dependencies, native core in place
-	@:
+# pip and the compiler do not wait for each other: the first build is what stands between a clone and the demo.
+build: ## .venv, locked dependencies, native core in place
+	@rm -f build/steps; $(MAKE) -j2 BUILDING=1 $(VENV)/.installed build/.$(MODE); \
+	[ ! -e build/steps ] || echo "Built in $$SECONDS s ($$(paste -sd, build/steps | sed 's/,/, /g'))." >&2
 
 faults: build $(VENV)/.dev ## faults on a real Kafka, the long form; ROUNDS=100 for longer (20)
 	@exec env TIDEGATE_TEST_FAULT_ROUNDS=$(or $(ROUNDS),20) $(BIN)/python -m pytest tests/faults $(ARGS)
@@ -81,8 +88,8 @@ debug: ## the native core with assertions and bounds checks (make test TIDEGATE_
 	@$(MAKE) build TIDEGATE_DEBUG=1
 
 # capture=sys: a report that ends the process must not end in a buffer.
-asan: build $(VENV)/.dev ## the native core's tests under AddressSanitizer and UBSan
-	$(call quietly,Building with sanitizers,TIDEGATE_SANITIZE=$(SANITIZERS) $(BIN)/python setup.py -q build --build-base $(ASAN)/base --build-lib $(ASAN)/lib)
+asan: $(VENV)/.installed $(VENV)/.dev ## the native core's tests under AddressSanitizer and UBSan
+	$(call quietly,Building with sanitizers,TIDEGATE_SANITIZE=$(SANITIZERS) $(BIN)/python setup.py -q build --build-lib $(ASAN)/lib)
 	@preload="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)"; \
 	env LD_PRELOAD="$$preload" PYTHONPATH=$(ASAN)/lib PYTHONMALLOC=malloc TIDEGATE_TEST_SANITIZED=1 \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
@@ -135,7 +142,7 @@ format: $(VENV)/.dev ## ruff and clang-format, in place
 picture: build ## docs/img/demo.svg from a run of the demo; when nothing else runs
 	@$(BIN)/tidegate demo --report docs/img/demo.svg
 
-settings: $(VENV)/.installed ## docs/settings.md from the model
+settings: build ## docs/settings.md from the model
 	@$(BIN)/python -m tidegate.config_docs >build/settings.md && mv build/settings.md docs/settings.md
 
 metrics: build ## docs/metrics.md from the table
@@ -172,25 +179,29 @@ $(VENV)/.created:
 	$(call quietly,Creating $(VENV) with $(PYTHON),$(PYTHON) -m venv --clear $(VENV))
 	@touch $@
 
-$(VENV)/.run: requirements/run.txt requirements/build.txt | $(VENV)/.created
-	$(call quietly,Installing locked dependencies,$(PIP) install --require-hashes -r requirements/run.txt -r requirements/build.txt)
+$(VENV)/.build: requirements/build.txt | $(VENV)/.created
+	$(call quietly,Installing locked build tools,$(PIP) install --require-hashes -r $<)
+	@touch $@
+
+$(VENV)/.run: requirements/run.txt | $(VENV)/.build
+	$(call quietly,Installing locked dependencies,$(PIP) install --require-hashes -r $<)
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt | $(VENV)/.run
-	$(call quietly,Installing locked development tools,$(PIP) install --require-hashes -r requirements/dev.txt)
+	$(call quietly,Installing locked development tools,$(PIP) install --require-hashes -r $<)
 	@touch $@
 
 $(DOCS)/.installed: requirements/docs.txt | $(VENV)/.created
 	$(call quietly,Installing what builds the site,$(BIN)/python -m venv --clear $(DOCS) && $(DOCS)/bin/python -m pip --disable-pip-version-check --no-input install --require-hashes -r requirements/docs.txt)
 	@touch $@
 
-# Editable, for the `tidegate` command; this compiles the native core as well.
+# Editable, for the `tidegate` command and the package's metadata; the core is compiled by the target below.
 $(VENV)/.installed: pyproject.toml setup.py $(VENV)/.run
-	$(call quietly,Building (the first time takes about a minute),$(PIP) install --no-build-isolation --no-deps -e .)
+	$(call quietly,Installing tidegate,TIDEGATE_NATIVE=0 $(PIP) install --no-build-isolation --no-deps -e .)
 	@touch $@
 
-# build_ext only looks at dates, so a change of mode has to force it.
-build/.$(MODE): $(VENV)/.installed $(NATIVE)
-	$(call quietly,Compiling the native core ($(MODE)),$(BIN)/python setup.py -q build_ext --inplace $(if $(wildcard build/.$(if $(filter debug,$(MODE)),release,debug))$(filter debug,$(MODE)),--force))
+# Each mode is compiled in a place of its own and copied from there: going back and forth compiles nothing.
+build/.$(MODE): $(VENV)/.build $(NATIVE)
+	$(call quietly,Compiling the native core ($(MODE); the first time takes most of a minute),$(BIN)/python setup.py -q build_ext --inplace)
 	@$(BIN)/python -m compileall -q src/tidegate  # where nothing may be written at run time, each start would compile
 	@rm -f build/.release build/.debug; touch $@

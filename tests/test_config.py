@@ -139,7 +139,9 @@ def test_odd_names_are_unknown(name: str) -> None:
     assert f"{name} is not a" in refused({name: "x"})
 
 
-@pytest.mark.parametrize("name", ["TIDEGATE_DEBUG", "TIDEGATE_SANITIZE", "TIDEGATE_WERROR", "TIDEGATE_TEST_KAFKA"])
+@pytest.mark.parametrize(
+    "name", ["TIDEGATE_DEBUG", "TIDEGATE_NATIVE", "TIDEGATE_SANITIZE", "TIDEGATE_WERROR", "TIDEGATE_TEST_KAFKA"]
+)
 def test_the_builds_own_variables_are_left_alone(name: str) -> None:
     assert read({name: "1"}).warnings == ()
 

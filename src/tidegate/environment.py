@@ -21,7 +21,7 @@ _OTHER_CUTOFF = 0.85  # likeness (difflib's ratio) from which a name of the othe
 _PATH_SHOWN = 200  # characters
 _SECRETS = ("TIDEGATE_SINK_AUTHORIZATION_FILE", "TIDEGATE_SINK_URL_FILE")
 # Read by the build and by the tests, often left in a developer's shell.
-_NOT_OURS = frozenset({"TIDEGATE_DEBUG", "TIDEGATE_SANITIZE", "TIDEGATE_WERROR"})
+_NOT_OURS = frozenset({"TIDEGATE_DEBUG", "TIDEGATE_NATIVE", "TIDEGATE_SANITIZE", "TIDEGATE_WERROR"})
 _TESTS = "TIDEGATE_TEST_"
 # Kubernetes adds these to every pod for a service called tidegate (or tidegate-something) in its namespace.
 _SERVICE_LINK = re.compile(
