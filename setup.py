@@ -67,8 +67,13 @@ extensions = [
 if SANITIZE:  # errs on purpose: `make asan` shows with it that the sanitizers bite
     extensions.append(extension("tidegate_canary", "csrc/tests/canary.pyx"))
 
+# Neither a source distribution nor metadata needs a line of C.
+UNBUILT = bool({"sdist", "egg_info", "dist_info"} & set(sys.argv[1:]))
+
 setup(
-    ext_modules=cythonize(
+    ext_modules=extensions
+    if UNBUILT
+    else cythonize(
         extensions,
         include_path=["src"],
         # Cython looks at dates only: C code with and without bounds checks must not share a place.
