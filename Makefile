@@ -19,6 +19,9 @@ NATIVE := $(wildcard src/tidegate/core/*.pyx src/tidegate/core/*.pxd csrc/*.c cs
 ASAN := build/asan
 SANITIZERS := address,undefined
 BENCH_DIR ?= build/bench
+RELEASE := build/release-tools
+DIST := dist
+comma := ,
 SURGE_SHOWN := tidegate,confluent-kafka CoDel
 
 # $(call quietly,what,commands): one line, and the commands' output only if they fail.
@@ -108,7 +111,7 @@ bench-e2e: build $(VENV)/.dev ## end to end on a real Kafka, beside its peers (J
 bench-surge: build $(VENV)/.dev ## a surge into an app of a quarter of it, all contenders in turn: 40 min, BRIEF=1: 3
 	@exec $(BIN)/python -m benchmarks.surge --out $(BENCH_DIR) $(if $(BRIEF),--brief) $(ARGS)
 
-lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
+lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts; actionlint, hadolint
 	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	try ruff check .; \
 	try ruff format --check .; \
@@ -116,7 +119,26 @@ lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, 
 	try xargs -r cython-lint < <(git ls-files '*.pyx' '*.pxd'); \
 	try xargs -r clang-format --dry-run --Werror < <(git ls-files 'csrc/*.c' 'csrc/*.h'); \
 	try lint-imports --no-cache; \
+	try env PYTHONPATH=tests python -m harness.lint; \
 	exit $$failed
+
+# Release tools have pins of their own, which differ from those of the tests' tools: an environment of their own.
+.PHONY: dist sbom image
+dist: $(VENV)/.dev $(RELEASE)/.created ## dist/: the sdist and, built from it, the wheel for this Python; SBOM=1: sbom, too
+	@rm -rf $(DIST)
+	$(call quietly,Building $(DIST),LDFLAGS=-Wl$(comma)--strip-debug $(BIN)/python -m build --no-isolation --outdir $(DIST))
+	@$(RELEASE)/bin/twine check --strict $(DIST)/*
+ifdef SBOM
+	@$(MAKE) sbom
+endif
+
+sbom: $(RELEASE)/.created ## dist/tidegate.cdx.json: what a locked installation consists of, as CycloneDX
+	@mkdir -p $(DIST)
+	@PYTHONWARNINGS=ignore::UserWarning $(RELEASE)/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --output-format JSON --output-file $(DIST)/tidegate.cdx.json
+
+image: ## the container image `tidegate`, by IMAGE_TOOL=docker
+	@exec $(or $(IMAGE_TOOL),docker) build -f deploy/Dockerfile -t tidegate $(ARGS) .
 
 format: $(VENV)/.dev ## ruff and clang-format, in place
 	@$(BIN)/ruff check -q --fix . || true
@@ -159,6 +181,10 @@ $(VENV)/.run: requirements/run.txt requirements/build.txt | $(VENV)/.created
 
 $(VENV)/.dev: requirements/dev.txt | $(VENV)/.run
 	$(call quietly,Installing locked development tools,$(PIP) install --require-hashes -r requirements/dev.txt)
+	@touch $@
+
+$(RELEASE)/.created: requirements/release.txt | $(VENV)/.created
+	$(call quietly,Installing locked release tools,$(BIN)/python -m venv --clear $(RELEASE) && $(RELEASE)/bin/python -m pip --disable-pip-version-check --no-input install --require-hashes -r requirements/release.txt)
 	@touch $@
 
 # Editable, for the `tidegate` command; this compiles the native core as well.
