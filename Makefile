@@ -24,6 +24,8 @@ NATIVE := $(wildcard src/tidegate/core/*.pyx src/tidegate/core/*.pxd csrc/*.c cs
 ASAN := build/sanitized
 SANITIZERS := address,undefined
 BENCH_DIR ?= build/bench
+RELEASE := build/release-tools
+DIST := dist
 COMMA := ,
 SURGE_SHOWN := tidegate,confluent-kafka CoDel
 
@@ -124,7 +126,7 @@ bench-peers: build $(VENV)/.dev ## beside other programs, as far as shared/peers
 bench-page: $(VENV)/.installed ## docs/benchmarks.md and its pictures from benchmarks/results
 	@$(BIN)/python -m benchmarks.page
 
-lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts
+lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts; actionlint, hadolint
 	@failed=0; try() { "$$@" || { echo "FAILED: $$*" >&2; failed=1; }; }; export PATH="$(CURDIR)/$(BIN):$$PATH"; \
 	try ruff check .; \
 	try ruff format --check .; \
@@ -132,7 +134,26 @@ lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, 
 	try xargs -r cython-lint < <(git ls-files '*.pyx' '*.pxd'); \
 	try xargs -r clang-format --dry-run --Werror < <(git ls-files 'csrc/*.c' 'csrc/*.h'); \
 	try lint-imports --no-cache; \
+	try env PYTHONPATH=tests python -m harness.lint; \
 	exit $$failed
+
+# Release tools have pins of their own, which differ from those of the tests' tools: an environment of their own.
+.PHONY: dist sbom image
+dist: $(VENV)/.dev $(RELEASE)/.created ## dist/: the sdist and, built from it, the wheel for this Python; SBOM=1: sbom, too
+	@rm -rf $(DIST)
+	$(call quietly,Building $(DIST),LDFLAGS=-Wl$(COMMA)--strip-debug $(BIN)/python -m build --no-isolation --outdir $(DIST))
+	@$(RELEASE)/bin/twine check --strict $(DIST)/*
+ifdef SBOM
+	@$(MAKE) sbom
+endif
+
+sbom: $(RELEASE)/.created ## dist/tidegate.cdx.json: what a locked installation consists of, as CycloneDX
+	@mkdir -p $(DIST)
+	@PYTHONWARNINGS=ignore::UserWarning $(RELEASE)/bin/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --output-format JSON --output-file $(DIST)/tidegate.cdx.json
+
+image: ## the container image `tidegate`, by IMAGE_TOOL=docker
+	@exec $(or $(IMAGE_TOOL),docker) build -f deploy/Dockerfile -t tidegate $(ARGS) .
 
 format: $(VENV)/.dev ## ruff and clang-format, in place
 	@$(BIN)/ruff check -q --fix . || true
@@ -193,6 +214,10 @@ $(VENV)/.dev: requirements/dev.txt | $(VENV)/.run
 
 $(DOCS)/.installed: requirements/docs.txt | $(VENV)/.created
 	$(call quietly,Installing what builds the site,$(BIN)/python -m venv --clear $(DOCS) && $(DOCS)/bin/python -m pip --disable-pip-version-check --no-input install --require-hashes -r requirements/docs.txt)
+	@touch $@
+
+$(RELEASE)/.created: requirements/release.txt | $(VENV)/.created
+	$(call quietly,Installing locked release tools,$(BIN)/python -m venv --clear $(RELEASE) && $(RELEASE)/bin/python -m pip --disable-pip-version-check --no-input install --require-hashes -r requirements/release.txt)
 	@touch $@
 
 # Editable, for the `tidegate` command and the package's metadata; the core is compiled by the target below.

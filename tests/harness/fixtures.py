@@ -24,15 +24,16 @@ REAL = pytest.param("kafka", marks=pytest.mark.kafka)
 
 def require_java() -> None:
     """Skips a test that needs its own broker where there cannot be one; in CI that is a failure."""
-    _require(install.unavailable())
+    require(install.unavailable())
 
 
 def require_toxiproxy() -> None:
     """Skips a test that needs a bad network where there cannot be one; in CI that is a failure."""
-    _require(install.toxiproxy_unavailable())
+    require(install.toxiproxy_unavailable())
 
 
-def _require(reason: str | None) -> None:
+def require(reason: str | None) -> None:
+    """Skips for this reason, if there is one; in CI that is a failure."""
     if reason is not None:
         if os.environ.get("CI", "").lower() in ("1", "true"):
             pytest.fail(f"CI=true, but {reason}", pytrace=False)

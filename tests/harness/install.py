@@ -1,4 +1,4 @@
-"""Fetches Apache Kafka (Maven) and toxiproxy (Go) once, into a cache that concurrent runs may share."""
+"""Fetches Apache Kafka (Maven), toxiproxy and actionlint (Go) once, into a cache that concurrent runs may share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 VERSION = "4.3.0"
@@ -17,6 +17,8 @@ JAVA_MIN = 17
 HERE = Path(__file__).parent / "kafka"
 TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server"
 TOXIPROXY_VERSION = "2.5.0"
+ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint"
+ACTIONLINT_VERSION = "1.7.12"
 
 
 class KafkaUnavailableError(RuntimeError):
@@ -80,10 +82,10 @@ def jars() -> Path:
         return target
     if shutil.which("mvn") is None:
         raise KafkaUnavailableError("no Maven: tests on a real Kafka need it once, to fetch the broker")
-    return _once(target, _fetch)
+    return once(target, _fetch)
 
 
-def _once(target: Path, fetch: Callable[[Path], Path]) -> Path:
+def once(target: Path, fetch: Callable[[Path], Path]) -> Path:
     """``target``, made at the first call on a machine of the directory that ``fetch`` fills in a scratch directory."""
     if target.is_dir():
         return target
@@ -129,7 +131,7 @@ def toxiproxy() -> Path:
     reason = toxiproxy_unavailable()
     if reason is not None:
         raise ToxiproxyUnavailableError(reason)
-    return _once(_toxiproxy_dir(), _build_toxiproxy) / "server"
+    return once(_toxiproxy_dir(), partial(_go_install, TOXIPROXY, TOXIPROXY_VERSION)) / "server"
 
 
 def toxiproxy_unavailable() -> str | None:
@@ -142,13 +144,22 @@ def _toxiproxy_dir() -> Path:
     return _cache() / f"toxiproxy-{TOXIPROXY_VERSION}"
 
 
-def _build_toxiproxy(scratch: Path) -> Path:
+def actionlint() -> Path | None:
+    """actionlint, built by Go at the first call on a machine; None without Go. Raises RuntimeError as toxiproxy."""
+    kept = _cache() / f"actionlint-{ACTIONLINT_VERSION}"
+    if not kept.is_dir() and shutil.which("go") is None:
+        return None
+    return once(kept, partial(_go_install, ACTIONLINT, ACTIONLINT_VERSION)) / "actionlint"
+
+
+def _go_install(package: str, version: str, scratch: Path) -> Path:
     built = scratch / "bin"
     environment = os.environ | {"GOBIN": str(built), "CGO_ENABLED": "0"}
-    command = ["go", "install", f"{TOXIPROXY}@v{TOXIPROXY_VERSION}"]
+    command = ["go", "install", f"{package}@v{version}"]
     done = subprocess.run(
         command, cwd=scratch, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
-    if done.returncode or not (built / "server").is_file():
-        raise RuntimeError(f"Go could not build toxiproxy {TOXIPROXY_VERSION}:\n{done.stdout}{done.stderr}")
+    name = package.rpartition("/")[2]
+    if done.returncode or not (built / name).is_file():
+        raise RuntimeError(f"Go could not build {name} {version}:\n{done.stdout}{done.stderr}")
     return built
