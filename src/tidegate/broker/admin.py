@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidegate.broker.properties import tool_properties
+from tidegate.broker.trouble import Trouble, diagnose, explain
 from tidegate.errors import BrokerError, KafkaClientError
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class Cluster:
 
     Args:
         unwanted: looked at before the same is asked again: nobody wants the answers any more.
+        tell: called once, with why nobody answers, as soon as that is known and while it goes on asking.
 
     Attributes:
         embedded: after `topics`: it is librdkafka's mock, which knows neither of a topic's configuration nor how to
@@ -43,7 +46,10 @@ class Cluster:
         KafkaClientError: librdkafka makes no client of the properties.
     """
 
-    def __init__(self, settings: Settings, seconds: float, unwanted: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, settings: Settings, seconds: float, unwanted: Callable[[], bool] = lambda: False,
+        tell: Callable[[Trouble], None] | None = None,
+    ) -> None:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient  # costs 100 ms, so only for those who need it
 
@@ -51,8 +57,14 @@ class Cluster:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._unwanted = unwanted
+        self._settings = settings
+        self._tell = tell
+        self._said = said = deque[tuple[int, str]](maxlen=8)
+        properties: dict[str, Any] = dict(tool_properties(settings))
+        # No method of this object: the client would live as long as the cycle does.
+        properties["error_cb"] = lambda error: said.append((error.code(), error.str()))
         try:
-            self._admin = AdminClient(dict[str, str | int | float | bool](tool_properties(settings)))
+            self._admin = AdminClient(properties)
         except KafkaException as error:
             why = error.args[0].str().removeprefix("Failed to create admin client: ")  # as of any other client
             raise KafkaClientError(why) from None
@@ -130,8 +142,14 @@ class Cluster:
     def pause(self) -> None:
         """Between a question and the same again. Raises NoAnswerError where the time is over."""
         if self._late:
-            raise no_answer(self.servers, self._seconds)
+            raise no_answer(self.servers, self._seconds, None if self._unwanted() else self.trouble())
         time.sleep(_AGAIN_SECONDS)
+
+    def trouble(self) -> Trouble | None:
+        """Why nobody answers, by what the client has heard, else by a look at the addresses: some seconds more."""
+        self._admin.poll(0)
+        heard = (explain(self._settings, code, words) for code, words in self._said)
+        return next((trouble for trouble in heard if trouble is not None), None) or diagnose(self._settings)
 
     @property
     def _late(self) -> bool:
@@ -152,6 +170,10 @@ class Cluster:
                     raise
                 if self._late and not _silent(error):
                     raise
+            if self._tell is not None and not self._late:
+                tell, self._tell = self._tell, None
+                if (trouble := self.trouble()) is not None:
+                    tell(trouble)
             self.pause()
 
 
@@ -188,8 +210,11 @@ def transient(error: KafkaError) -> bool:
     )
 
 
-def no_answer(servers: str, seconds: float) -> NoAnswerError:
+def no_answer(servers: str, seconds: float, trouble: Trouble | None = None) -> NoAnswerError:
     """To be raised where the time is over."""
+    if trouble is not None:
+        hint = trouble.todo.replace("\n", "\n  ")
+        return NoAnswerError(f"{trouble.what} (tried for {seconds:g} s)", code=trouble.code, hint=hint)
     return NoAnswerError(
         f"no broker answers at {servers} within {seconds:g} s",
         hint="Look whether TIDEGATE_KAFKA_BOOTSTRAP_SERVERS and the security settings are right and a broker is up.",

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate import values
+from tidegate.broker import acls
 from tidegate.broker.admin import Cluster, words
 from tidegate.broker.parking_words import command, for_how_long, refusal
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tidegate.broker.trouble import Trouble
     from tidegate.config import Settings
 
 SECONDS = 5.0
@@ -79,10 +81,14 @@ class Plan:
 
 
 def ensure(
-    settings: Settings, *, seconds: float = SECONDS, unwanted: Callable[[], bool] = lambda: False
+    settings: Settings,
+    *,
+    seconds: float = SECONDS,
+    unwanted: Callable[[], bool] = lambda: False,
+    tell: Callable[[Trouble], None] | None = None,
 ) -> ParkingTopic | None:
     """Finds or makes the parking topic and checks it; None: parking is switched off. Blocks for little more than
-    `seconds`, and only for the question under way once it is `unwanted`.
+    `seconds`, and only for the question under way once it is `unwanted`. For `tell` see `Cluster`.
 
     Topics that do not exist yet, and those that an expression does not match yet, are of no account.
 
@@ -96,7 +102,7 @@ def ensure(
     name = settings.parking_topic_name
     if name is None:
         return None
-    cluster = Cluster(settings, seconds, unwanted)
+    cluster = Cluster(settings, seconds, unwanted, tell)
     known = cluster.topics()
     if cluster.embedded:
         known |= {} if name in known else cluster.topics(name)
@@ -187,10 +193,20 @@ def _create(cluster: Cluster, settings: Settings, name: str, plan: Plan) -> bool
     """Whether this call made it, and nobody before. Raises ConfigError where it is refused, or NoAnswerError."""
     from confluent_kafka import KafkaError, KafkaException
 
+    denied = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
     few = KafkaError.INVALID_REPLICATION_FACTOR  # as well while a cluster starts, and its brokers come one by one
     try:
         return cluster.create(name, plan.partitions, plan.config, (few,))
     except KafkaException as error:
+        if error.args[0].code() in denied:
+            raise ConfigError(
+                f"the parking topic {name} is not to be seen, and {acls.principal(settings)} may not create it",
+                code="parking-topic-denied",
+                hint=f"An administrator allows it with:\n  {acls.command(settings, 'topic', name, acls.PARKING)}\n"
+                f"  or makes the topic, which then needs the same rights but Create:\n"
+                f"  {command(settings, name, plan.partitions, plan.config, None)}\n"
+                "  TIDEGATE_PARKING_TOPIC=none switches parking off.",
+            ) from None
         replicas = cluster.brokers if error.args[0].code() == few else None
         raise ConfigError(
             f"the parking topic {name} is not to be seen and cannot be created: {words(error)}",
