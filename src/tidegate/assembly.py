@@ -118,7 +118,8 @@ class Parts:
         # Before the Kafka clients exist: an address in use ends the process here.
         ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
         admin_socket = _admin_socket(settings)
-        self.deferral = Deferral(settings, until_end=until_end, tell=tell)  # looks from here on, while the sink is imported
+        # It looks from here on, while the sink is imported.
+        self.deferral = Deferral(settings, until_end=until_end, tell=tell)
         self.sink = open_sink(
             settings.sink_url or "",
             SinkOptions(

@@ -26,9 +26,7 @@ class NoteLog:
         troubles: takes errors of which it knows what to do about them.
     """
 
-    def __init__(
-        self, log: Any, clock: Callable[[], float] = time.monotonic, troubles: Troubles | None = None
-    ) -> None:
+    def __init__(self, log: Any, clock: Callable[[], float] = time.monotonic, troubles: Troubles | None = None) -> None:
         self._troubles = troubles
         self._log = log
         self._clock = clock

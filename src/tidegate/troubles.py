@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from difflib import get_close_matches
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tidegate import values
+from tidegate.broker.absent import absent, missing_topic
 from tidegate.broker.trouble import AWAY, TOPIC_DENIED, UNKNOWN_TOPIC, WITH_BROKER, Trouble, diagnose, explain
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ ASK_SECONDS = 1.0  # for a broker's answer
 FIRST_LOOK_SECONDS = 3.0  # after the start: a subscription has met its topics by then
 LOOK_SECONDS = 10.0  # while a topic is missing, or no broker answers
 _WAITS = "tidegate tries again all the time, and joins as soon as it can."
-_NEAR = 3  # names that are proposed, at most
-_LIKE = 0.6  # difflib's ratio, its own default
 
 
 class Asked(Protocol):
@@ -132,24 +129,6 @@ async def watch_topics(reader: Asked, settings: Settings, troubles: Troubles) ->
                 await troubles.topics_changed.wait()
                 continue
         await asyncio.sleep(LOOK_SECONDS)
-
-
-def absent(topics: Iterable[str], known: Collection[str]) -> set[str]:
-    """Entries of a subscription that no topic answers to."""
-    return {entry for entry in topics if not any(values.matches_topic(entry, topic) for topic in known)}
-
-
-def missing_topic(topic: str, known: Collection[str]) -> Trouble:
-    """A topic that is not there, and what may have been meant."""
-    own = [name for name in known if not name.startswith("__")]
-    if topic.startswith("^"):
-        what = f"no topic matches {topic}"
-        todo = f"There are {len(own)}, such as {', '.join(sorted(own)[:_NEAR])}." if own else "There is none at all."
-        return Trouble("kafka-topic-missing", what, f"{todo} Those that match are read as soon as they are there.")
-    near = get_close_matches(topic, own, n=_NEAR, cutoff=_LIKE)
-    todo = f"Did you mean {' or '.join(near)}? " if near else ""
-    todo += "It is read as soon as it is there, and this client may describe it."
-    return Trouble("kafka-topic-missing", f"topic {topic} is not there", todo)
 
 
 async def _in_a_thread(settings: Settings) -> Trouble | None:

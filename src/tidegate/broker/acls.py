@@ -30,8 +30,12 @@ def command(settings: Settings, kind: str, name: str, operations: tuple[str, ...
 
 
 def principal(settings: Settings) -> str:
-    """Who this client is to Kafka; with a certificate that is the certificate's subject, which is not looked into."""
+    """Who this client is to Kafka. With a certificate that is its subject, which is not looked into."""
     user = settings.kafka.get("sasl.username")
     if user is not None:
         return f"User:{user.get_secret_value()}"
-    return "User:CN=<of this client's certificate>" if "ssl.certificate.location" in settings.kafka else "User:<name>"
+    protocol = settings.kafka.get("security.protocol")
+    named = protocol is not None and protocol.get_secret_value().lower().startswith("sasl")
+    if named or "ssl.certificate.location" in settings.kafka or "ssl.keystore.location" in settings.kafka:
+        return "User:<this client's name>"
+    return "User:ANONYMOUS"

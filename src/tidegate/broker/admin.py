@@ -47,7 +47,10 @@ class Cluster:
     """
 
     def __init__(
-        self, settings: Settings, seconds: float, unwanted: Callable[[], bool] = lambda: False,
+        self,
+        settings: Settings,
+        seconds: float,
+        unwanted: Callable[[], bool] = lambda: False,
         tell: Callable[[Trouble], None] | None = None,
     ) -> None:
         from confluent_kafka import KafkaException
@@ -85,12 +88,21 @@ class Cluster:
         error = self._ask(lambda: self._admin.list_topics(name, timeout=self._left())).topics[name].error
         return error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
-    def create(self, name: str, partitions: int, config: Mapping[str, str], patient: Collection[int]) -> bool:
+    def create(
+        self,
+        name: str,
+        partitions: int,
+        config: Mapping[str, str],
+        patient: Collection[int],
+        *,
+        only_ask: bool = False,
+    ) -> bool:
         """Creates a topic with the brokers' own replication factor; False: it is there already.
 
         Args:
             partitions: -1 is as many as the brokers' default.
             patient: Kafka's error codes that may be transient here.
+            only_ask: whether it could be created; nothing is.
 
         Raises:
             KafkaException: it is refused.
@@ -101,7 +113,10 @@ class Cluster:
 
         topic = NewTopic(name, partitions, -1, config=dict(config))
         try:
-            self._ask(lambda: self._admin.create_topics([topic], request_timeout=self._left())[name], patient)
+            self._ask(
+                lambda: self._admin.create_topics([topic], request_timeout=self._left(), validate_only=only_ask)[name],
+                patient,
+            )
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
@@ -139,6 +154,25 @@ class Cluster:
             waiting = again + waiting[_AT_ONCE:]
         return found, reasons
 
+    def topic_rights(self, names: Collection[str]) -> dict[str, frozenset[str] | int]:
+        """What this client may do with each topic, as ``"READ"``, or the error code where not even that is told; topics
+        of which nothing is known are left out (KIP-430, brokers from 2.3)."""
+        from confluent_kafka import TopicCollection
+
+        if not names:
+            return {}
+        asked = self._admin.describe_topics(
+            TopicCollection(list(names)), include_authorized_operations=True, request_timeout=self._left()
+        )
+        return {name: rights for name, answer in asked.items() if (rights := _rights(answer)) is not None}
+
+    def group_rights(self, group: str) -> frozenset[str] | int | None:
+        """As `topic_rights`, of a group; None: nothing is known."""
+        asked = self._admin.describe_consumer_groups(
+            [group], include_authorized_operations=True, request_timeout=self._left()
+        )
+        return _rights(asked[group])
+
     def pause(self) -> None:
         """Between a question and the same again. Raises NoAnswerError where the time is over."""
         if self._late:
@@ -175,6 +209,19 @@ class Cluster:
                 if (trouble := self.trouble()) is not None:
                     tell(trouble)
             self.pause()
+
+
+def _rights(answer: Future[Any]) -> frozenset[str] | int | None:
+    from confluent_kafka import KafkaException
+
+    try:
+        operations = answer.result(ASK_SECONDS * 2).authorized_operations
+    except TimeoutError:
+        return None
+    except KafkaException as error:
+        code: int = error.args[0].code()
+        return None if transient(error.args[0]) else code
+    return None if operations is None else frozenset(operation.name for operation in operations)
 
 
 def _silent(error: Exception, patient: Collection[int] = ()) -> bool:

@@ -88,8 +88,9 @@ def look(host: str, port: int, seconds: float = SECONDS) -> Listener:
         try:
             connection = socket.create_connection((host, port), seconds)
         except OSError as error:
-            words = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else error.strerror
-            return Listener(host, port, Reached.REFUSED, words or str(error))
+            late = isinstance(error, TimeoutError)
+            words = f"no answer within {seconds:g} s" if late else error.strerror or str(error)
+            return Listener(host, port, Reached.REFUSED, words)
         spoken = False
         with contextlib.suppress(OSError, ValueError, struct.error), connection:
             with _wrapped(connection, host) if tls else contextlib.nullcontext(connection) as stream:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from tidegate import values
 from tidegate.broker import acls
 from tidegate.broker.admin import Cluster, words
-from tidegate.broker.parking_words import command, for_how_long, refusal
+from tidegate.broker.parking_words import OFF, command, for_how_long, refusal
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -193,27 +193,33 @@ def _create(cluster: Cluster, settings: Settings, name: str, plan: Plan) -> bool
     """Whether this call made it, and nobody before. Raises ConfigError where it is refused, or NoAnswerError."""
     from confluent_kafka import KafkaError, KafkaException
 
-    denied = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)
     few = KafkaError.INVALID_REPLICATION_FACTOR  # as well while a cluster starts, and its brokers come one by one
     try:
         return cluster.create(name, plan.partitions, plan.config, (few,))
     except KafkaException as error:
-        if error.args[0].code() in denied:
-            raise ConfigError(
-                f"the parking topic {name} is not to be seen, and {acls.principal(settings)} may not create it",
-                code="parking-topic-denied",
-                hint=f"An administrator allows it with:\n  {acls.command(settings, 'topic', name, acls.PARKING)}\n"
-                f"  or makes the topic, which then needs the same rights but Create:\n"
-                f"  {command(settings, name, plan.partitions, plan.config, None)}\n"
-                "  TIDEGATE_PARKING_TOPIC=none switches parking off.",
-            ) from None
-        replicas = cluster.brokers if error.args[0].code() == few else None
-        raise ConfigError(
-            f"the parking topic {name} is not to be seen and cannot be created: {words(error)}",
-            code="parking-topic-missing",
-            hint=f"Create it:\n  {command(settings, name, plan.partitions, plan.config, replicas)}\n"
-            "  or allow this client to; TIDEGATE_PARKING_TOPIC=none switches parking off.",
-        ) from None
+        raise uncreatable(cluster, settings, name, plan, error) from None
+
+
+def uncreatable(cluster: Cluster, settings: Settings, name: str, plan: Plan, error: Exception) -> ConfigError:
+    """What Kafka's refusal (a KafkaException) to create the topic means, with the commands that help."""
+    from confluent_kafka import KafkaError
+
+    code = error.args[0].code()
+    replicas = cluster.brokers if code == KafkaError.INVALID_REPLICATION_FACTOR else None
+    create = command(settings, name, plan.partitions, plan.config, replicas)
+    if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+        return ConfigError(
+            f"the parking topic {name} is not to be seen and cannot be created: {words(error)} for"
+            f" {acls.principal(settings)}",
+            code="parking-topic-denied",
+            hint=f"An administrator allows it with:\n  {acls.command(settings, 'topic', name, acls.PARKING)}\n"
+            f"  or makes the topic, which needs the same rights but Create:\n  {create}\n  {OFF}.",
+        )
+    return ConfigError(
+        f"the parking topic {name} is not to be seen and cannot be created: {words(error)}",
+        code="parking-topic-missing",
+        hint=f"Create it:\n  {create}\n  or allow this client to; {OFF}.",
+    )
 
 
 def _appear(cluster: Cluster, name: str) -> dict[str, int]:

@@ -92,7 +92,7 @@ def explain(settings: Settings, code: int, words: str) -> Trouble | None:
     """What an error of librdkafka means; None: it says nothing that helps. Asks nobody."""
     match = _ADDRESS.match(words)
     where = match[1] if match is not None else settings.kafka_bootstrap_servers or ""
-    if (code == SSL or code == TRANSPORT) and "certificate" in words:
+    if code in (SSL, TRANSPORT) and "certificate" in words:
         return _certificate(settings, where)
     match code:
         case -193:
@@ -142,9 +142,13 @@ def judge(settings: Settings, there: Listener) -> Trouble | None:
             return _trouble("kafka-not-there", f"{there.address} does not answer as Kafka does", todo)
     ours = protocol_of(settings)
     if ours != there.protocol:
-        more = "" if "sasl" in ours or not there.mechanisms else (
-            f" With it: TIDEGATE_KAFKA_SASL_MECHANISM (one of {', '.join(there.mechanisms)}),"
-            " TIDEGATE_KAFKA_SASL_USERNAME and TIDEGATE_KAFKA_SASL_PASSWORD."
+        more = (
+            ""
+            if "sasl" in ours or not there.mechanisms
+            else (
+                f" With it: TIDEGATE_KAFKA_SASL_MECHANISM (one of {', '.join(there.mechanisms)}),"
+                " TIDEGATE_KAFKA_SASL_USERNAME and TIDEGATE_KAFKA_SASL_PASSWORD."
+            )
         )
         return _protocol(settings, there.address, there.protocol, f"Set {_PROTOCOL}={there.protocol}.{more}")
     mechanism = _given(settings, "sasl.mechanism", _given(settings, "sasl.mechanisms", "GSSAPI"))

@@ -61,7 +61,10 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The app has no such path.",
             "Correct the path in TIDEGATE_SINK_URL, or add the route to the app: a POST with events as its body.",
         ),
-        "http-405": ("The path takes no POST.", "Correct the path in TIDEGATE_SINK_URL, or let the app take POST there."),
+        "http-405": (
+            "The path takes no POST.",
+            "Correct the path in TIDEGATE_SINK_URL, or let the app take POST there.",
+        ),
         "http-413": (
             "The batch is too large for the app.",
             "Lower TIDEGATE_BATCH_MAX_BYTES, or raise the limit of the app or of the proxy before it.",
