@@ -29,7 +29,7 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics lock clean
+.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics errors lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -128,6 +128,9 @@ settings: $(VENV)/.installed ## docs/settings.md from the model
 
 metrics: build ## docs/metrics.md from the table
 	@$(BIN)/python -m tidegate.ops.metrics_docs >build/metrics.md && mv build/metrics.md docs/metrics.md
+
+errors: build ## docs/errors.md from the tables
+	@$(BIN)/python -m tidegate.errors_docs >build/errors.md && mv build/errors.md docs/errors.md
 
 lock: $(VENV)/.dev ## requirements/*.txt anew, with hashes (UPGRADE=1: newest versions)
 	@for one in 'run:--extra mimalloc pyproject.toml' build:requirements/build.in dev:requirements/dev.in docs:requirements/docs.in \

@@ -64,12 +64,12 @@ def as_json(configuration: Configuration) -> str:
 
 def as_env(configuration: Configuration) -> str:
     """Shell assignments that give this configuration again; what is not set, or masked, is a comment."""
-    lines = []
-    for entry in entries(configuration):
-        lines.append(_assignment(entry.variable, entry.value, entry.origin))
-    for name, value, origin in kafka_entries(configuration):
-        if origin != "tidegate":
-            lines.append(_assignment(kafka_variable(name), value, origin))
+    lines = [_assignment(entry.variable, entry.value, entry.origin) for entry in entries(configuration)]
+    lines += [
+        _assignment(kafka_variable(name), value, origin)
+        for name, value, origin in kafka_entries(configuration)
+        if origin != "tidegate"
+    ]
     return "\n".join(lines)
 
 
