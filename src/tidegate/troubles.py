@@ -7,12 +7,15 @@ and a line that repeats at every attempt to connect would bury it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tidegate.broker.absent import absent, missing_topic
-from tidegate.broker.trouble import AWAY, TOPIC_DENIED, UNKNOWN_TOPIC, WITH_BROKER, Trouble, diagnose, explain
+from tidegate.broker.diagnosis import AWAY, TOPIC_DENIED, UNKNOWN_TOPIC, diagnose, explain
+from tidegate.broker.trouble import WITH_BROKER, Trouble
 
 if TYPE_CHECKING:
     from tidegate.config import Settings
@@ -62,8 +65,8 @@ class Troubles:
     def error(self, code: int, words: str) -> bool:
         """Takes an error of librdkafka; False: it is none of those that are known here, to be logged as it is."""
         trouble = explain(self._settings, code, words)
-        if code == TOPIC_DENIED:
-            self.denied |= {topic for topic in self._settings.topics if trouble is not None and topic in trouble.what}
+        if code == TOPIC_DENIED and trouble is not None:
+            self.denied |= {topic for topic in self._settings.topics if trouble.what.endswith(f" topic {topic}")}
         if code == UNKNOWN_TOPIC:
             self.topics_changed.set()
             return True  # `watch_topics` knows more of it
@@ -132,4 +135,14 @@ async def watch_topics(reader: Asked, settings: Settings, troubles: Troubles) ->
 
 
 async def _in_a_thread(settings: Settings) -> Trouble | None:
-    return await asyncio.to_thread(diagnose, settings)
+    """`diagnose`, in a thread that nobody waits for: a process that is told to stop does not stay for its answer."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Trouble | None] = loop.create_future()
+
+    def look() -> None:
+        found = diagnose(settings)
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(lambda: answer.done() or answer.set_result(found))
+
+    threading.Thread(target=look, name="tidegate-look", daemon=True).start()
+    return await answer

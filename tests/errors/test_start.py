@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -46,9 +47,7 @@ def test_an_unknown_variable_comes_with_the_nearest(wrong: str, right: str) -> N
 )
 def test_a_bad_rule_is_marked(rule: str, at: str) -> None:
     text = refused(tidegate("validate", critical=rule))
-    shown, caret = next(
-        (a, b) for a, b in zip(text.splitlines(), text.splitlines()[1:], strict=False) if b.strip() == "^"
-    )
+    shown, caret = next((a, b) for a, b in pairwise(text.splitlines()) if b.strip() == "^")
     assert text.startswith("tidegate: TIDEGATE_CRITICAL: ")
     assert shown[caret.index("^") :] == at
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ GROUP = ("Read",)
 PARKING = ("Create", "Read", "Write", "Describe", "DescribeConfigs")
 
 
-def command(settings: Settings, kind: str, name: str, operations: tuple[str, ...]) -> str:
+def command(settings: Settings, kind: str, names: Iterable[str], operations: tuple[str, ...]) -> str:
     """One line for a shell, as it stands.
 
     Args:
@@ -26,7 +27,9 @@ def command(settings: Settings, kind: str, name: str, operations: tuple[str, ...
     parts += ["--add", "--allow-principal", principal(settings)]
     for operation in operations:
         parts += ["--operation", operation]
-    return shlex.join([*parts, f"--{kind}", name])
+    for name in names:
+        parts += [f"--{kind}", name]
+    return shlex.join(parts)
 
 
 def principal(settings: Settings) -> str:

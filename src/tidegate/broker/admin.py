@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tidegate.broker.diagnosis import diagnose, explain
 from tidegate.broker.properties import tool_properties
-from tidegate.broker.trouble import Trouble, diagnose, explain
+from tidegate.broker.trouble import Trouble
 from tidegate.errors import BrokerError, KafkaClientError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Cluster:
         self._unwanted = unwanted
         self._settings = settings
         self._tell = tell
+        self._trouble: Trouble | None = None
         self._said = said = deque[tuple[int, str]](maxlen=8)
         properties: dict[str, Any] = dict(tool_properties(settings))
         # No method of this object: the client would live as long as the cycle does.
@@ -181,9 +183,15 @@ class Cluster:
 
     def trouble(self) -> Trouble | None:
         """Why nobody answers, by what the client has heard, else by a look at the addresses: some seconds more."""
-        self._admin.poll(0)
-        heard = (explain(self._settings, code, words) for code, words in self._said)
-        return next((trouble for trouble in heard if trouble is not None), None) or diagnose(self._settings)
+        if self._trouble is None:
+            self._admin.poll(0)
+            heard = (explain(self._settings, code, words) for code, words in self._said)
+            self._trouble = next((one for one in heard if one is not None), None) or diagnose(self._settings)
+        return self._trouble
+
+    def afresh(self) -> None:
+        """The time that answers may take begins anew."""
+        self._deadline = time.monotonic() + self._seconds
 
     @property
     def _late(self) -> bool:

@@ -19,7 +19,7 @@ import struct
 from dataclasses import dataclass
 from enum import Enum
 
-SECONDS = 3.0  # for each connection
+SECONDS = 2.0  # for a connection, and for each answer
 DEFAULT_PORT = 9092
 _ILLEGAL_SASL_STATE = 34
 _ANSWER_MOST = 4096
@@ -40,7 +40,7 @@ class Listener:
     """What is known of an address.
 
     Attributes:
-        words: the system's, where it was not reached.
+        words: where it is not KAFKA: the system's, or a verb's end of a sentence about it.
         tls: it speaks TLS. SILENT behind TLS is what wants a client's certificate.
         mechanisms: of SASL; empty: it wants none.
     """
@@ -75,7 +75,7 @@ def split_servers(servers: str) -> list[tuple[str, int]]:
 
 
 def look(host: str, port: int, seconds: float = SECONDS) -> Listener:
-    """Connects, once or twice, and says what is there. Blocks for twice ``seconds`` at most, a resolver's time besides.
+    """Connects, once or twice, and says what is there. Blocks for some ``seconds``, a resolver's time besides.
 
     Raises nothing: what goes wrong is the answer.
     """
@@ -84,6 +84,7 @@ def look(host: str, port: int, seconds: float = SECONDS) -> Listener:
     except (OSError, UnicodeError) as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Listener(host, port, Reached.UNRESOLVED, words)
+    words, spoken = "", False
     for tls in (False, True):
         try:
             connection = socket.create_connection((host, port), seconds)
@@ -91,13 +92,16 @@ def look(host: str, port: int, seconds: float = SECONDS) -> Listener:
             late = isinstance(error, TimeoutError)
             words = f"no answer within {seconds:g} s" if late else error.strerror or str(error)
             return Listener(host, port, Reached.REFUSED, words)
-        spoken = False
-        with contextlib.suppress(OSError, ValueError, struct.error), connection:
-            with _wrapped(connection, host) if tls else contextlib.nullcontext(connection) as stream:
+        try:
+            with connection, _wrapped(connection, host) if tls else contextlib.nullcontext(connection) as stream:
                 spoken = tls
                 mechanisms = _mechanisms(stream)
             return Listener(host, port, Reached.KAFKA, tls=tls, mechanisms=mechanisms)
-    return Listener(host, port, Reached.SILENT, tls=spoken)
+        except TimeoutError:
+            words = f"does not answer within {seconds:g} s"
+        except (OSError, ValueError, struct.error):  # a reset, no TLS, or no word of Kafka's
+            words = "does not answer as Kafka does"
+    return Listener(host, port, Reached.SILENT, words, tls=spoken)
 
 
 def _wrapped(connection: socket.socket, host: str) -> ssl.SSLSocket:

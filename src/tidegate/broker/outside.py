@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Literal
 from tidegate import values
 from tidegate.broker import acls
 from tidegate.broker.absent import absent, missing_topic
-from tidegate.broker.admin import Cluster, NoAnswerError
-from tidegate.broker.listener import look, split_servers
+from tidegate.broker.admin import Cluster, NoAnswerError, words
+from tidegate.broker.diagnosis import GROUP_DENIED, TOPIC_DENIED
+from tidegate.broker.diagnosis import judge as judge_listener
+from tidegate.broker.listener import Listener, Reached, look, split_servers
 from tidegate.broker.parking import Source, judge, planned, uncreatable
-from tidegate.broker.trouble import GROUP_DENIED, TOPIC_DENIED, group_denied, topic_denied
-from tidegate.broker.trouble import judge as judge_listener
-from tidegate.errors import ConfigError
+from tidegate.broker.trouble import Trouble, group_denied, topic_denied
+from tidegate.errors import ConfigError, TidegateError
 
 if TYPE_CHECKING:
     from tidegate.config import Settings
@@ -43,37 +44,48 @@ def ask_kafka(settings: Settings) -> Iterator[Finding]:
     Raises:
         KafkaClientError: librdkafka makes no client of the properties.
     """
-    cluster = Cluster(settings, SECONDS)
-    found = list(_addresses(settings))
-    try:
-        known = cluster.topics()
-    except NoAnswerError as error:
-        # What the addresses say is the better answer, where they say anything.
-        yield from found
-        if all(one.state == "ok" for one in found):
-            yield Finding("kafka", "failed", error.message, (error.hint or "").replace("\n  ", "\n"))
+    from confluent_kafka import KafkaException
+
+    there = [look(*server) for server in split_servers(settings.kafka_bootstrap_servers or "")]
+    troubles = [judge_listener(settings, one) for one in there]
+    hopeless = all(
+        trouble is not None and one.reached is not Reached.SILENT for one, trouble in zip(there, troubles, strict=True)
+    )
+    cluster, known, why = Cluster(settings, SECONDS), None, None
+    if not hopeless:
+        try:
+            known = cluster.topics()
+        except NoAnswerError as error:
+            why = Finding("kafka", "failed", error.message, _unfolded(error))
+        except KafkaException as error:
+            why = Finding("kafka", "failed", f"Kafka refuses: {words(error)}")
+    for one, trouble in zip(there, troubles, strict=True):
+        yield _address(one, trouble, answered=known is not None)
+    if known is None:
+        if why is not None and not any(troubles):  # else the address says it better
+            yield why
         return
-    if cluster.embedded:
-        yield Finding("kafka", "ok", "an embedded broker answers; rights are not its concern")
-    else:
-        # One that answers is enough to begin with.
-        yield from (Finding(one.what, "warning", one.text, one.todo) if one.todo else one for one in found)
-        count = f"{cluster.brokers} broker{'s' if cluster.brokers != 1 else ''}"
-        yield Finding("kafka", "ok", f"signed in as {acls.principal(settings)}; {count}")
+    count = f"{cluster.brokers} broker{'s' if cluster.brokers != 1 else ''}"
+    yield Finding("kafka", "ok", f"signed in as {acls.principal(settings)}; {count}")
+    cluster.afresh()
     yield from _topics(settings, cluster, known)
     if not cluster.embedded:
         yield _group(settings, cluster)
         yield from _parking(settings, cluster, known)
 
 
-def _addresses(settings: Settings) -> Iterator[Finding]:
-    for host, port in split_servers(settings.kafka_bootstrap_servers or ""):
-        there = look(host, port)
-        trouble = judge_listener(settings, there)
-        if trouble is None:
-            yield Finding("broker", "ok", f"{there.address} speaks {there.protocol}")
-        else:
-            yield Finding("broker", "failed", trouble.what, trouble.todo)
+def _address(there: Listener, trouble: Trouble | None, *, answered: bool) -> Finding:
+    """Where the client has had its answer, one address that does not give it is only to be known; and one that is
+    silent before a sign-in may well be the one that gave it."""
+    if trouble is None:
+        return Finding("broker", "ok", f"{there.address} speaks {there.protocol}")
+    if answered and there.reached is Reached.SILENT:
+        return Finding("broker", "ok", f"{there.address} takes connections")
+    return Finding("broker", "warning" if answered else "failed", trouble.what, trouble.todo)
+
+
+def _unfolded(error: TidegateError) -> str:
+    return (error.hint or "").replace("\n  ", "\n")
 
 
 def _topics(settings: Settings, cluster: Cluster, known: Mapping[str, int]) -> Iterator[Finding]:
@@ -116,9 +128,9 @@ def _parking(settings: Settings, cluster: Cluster, known: Mapping[str, int]) -> 
         yield Finding("parking", "ok", "switched off")
         return
     read = [t for t in known if t != name and any(values.matches_topic(entry, t) for entry in settings.topics)]
-    configs, _ = cluster.configs([*read, *([name] if name in known else [])])
-    sources = {topic: Source(known[topic], configs.get(topic, {})) for topic in read}
     try:
+        configs, _ = cluster.configs([*read, *([name] if name in known else [])])
+        sources = {topic: Source(known[topic], configs.get(topic, {})) for topic in read}
         if name not in known:
             plan = planned(sources)
             try:
@@ -128,17 +140,14 @@ def _parking(settings: Settings, cluster: Cluster, known: Mapping[str, int]) -> 
             yield Finding("parking", "ok", f"{name} may be made")
             return
         warnings = judge(name, configs[name], sources) if name in configs else []
-    except ConfigError as error:
-        yield Finding("parking", "failed", error.message, (error.hint or "").replace("\n  ", "\n"))
-        return
-    except NoAnswerError as error:
-        yield Finding("parking", "failed", error.message, error.hint or "")
+    except (ConfigError, NoAnswerError) as error:
+        yield Finding("parking", "failed", error.message, _unfolded(error))
         return
     allowed = cluster.topic_rights([name]).get(name)
     lacking = {"READ", "WRITE"} - allowed if isinstance(allowed, frozenset) else set()
     if lacking:
         text = f"{acls.principal(settings)} may not {' and '.join(sorted(lacking)).lower()} {name}"
-        todo = f"An administrator allows it with:\n{acls.command(settings, 'topic', name, acls.PARKING)}"
+        todo = f"An administrator allows it with:\n{acls.command(settings, 'topic', [name], acls.PARKING)}"
         yield Finding("parking", "failed", text, todo)
     elif warnings:
         yield from (Finding("parking", "warning", warning) for warning in warnings)

@@ -14,8 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tidegate.broker.admin import ASK_SECONDS, no_answer, transient, words
+from tidegate.broker.diagnosis import diagnose
 from tidegate.broker.properties import looking_properties, tool_properties
-from tidegate.broker.trouble import diagnose
 from tidegate.core.parked import decode
 from tidegate.errors import BrokerError, KafkaClientError
 from tidegate.types import CLASSES

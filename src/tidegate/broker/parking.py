@@ -212,7 +212,7 @@ def uncreatable(cluster: Cluster, settings: Settings, name: str, plan: Plan, err
             f"the parking topic {name} is not to be seen and cannot be created: {words(error)} for"
             f" {acls.principal(settings)}",
             code="parking-topic-denied",
-            hint=f"An administrator allows it with:\n  {acls.command(settings, 'topic', name, acls.PARKING)}\n"
+            hint=f"An administrator allows it with:\n  {acls.command(settings, 'topic', [name], acls.PARKING)}\n"
             f"  or makes the topic, which needs the same rights but Create:\n  {create}\n  {OFF}.",
         )
     return ConfigError(
