@@ -90,6 +90,7 @@ def test_what_is_not_known_here_is_logged_as_it_was() -> None:
         (-181, "ssl://k:1/1: SSL handshake failed: certificate verify failed", "kafka-certificate", "of k:1 is not"),
         (-195, "ssl://k:1/1: error:0A000086: certificate verify failed", "kafka-certificate", "of k:1 is not"),
         (-169, "sasl_ssl://k:1/1: Authentication failed: Invalid", "kafka-credentials", "k:1 refuses user shop"),
+        (-195, f"GroupCoordinator: {REFUSED[1]}", "kafka-unreachable", "connect to kafka-0:9092: connection refused"),
         (30, "FindCoordinator response error: Group", "kafka-group-denied", "User:shop may not join group tidegate"),
         (29, "Subscribed topic not available: carts: x", "kafka-topic-denied", "User:shop may not read topic carts"),
         (29, "Fetch from broker 1 failed: x", "kafka-topic-denied", "may not read one of the topics orders, carts"),

@@ -1,4 +1,4 @@
-"""`tidegate config`: where each value came from, and that what it prints for a shell is the same configuration again."""
+"""`tidegate config`: where each value came from; what it prints for a shell is the same configuration again."""
 
 from __future__ import annotations
 

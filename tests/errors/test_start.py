@@ -82,6 +82,11 @@ def test_a_bad_value_of_each_kind(setting: str, value: str, words: str) -> None:
     assert len(text.splitlines()) >= 2, "what to do stands below"
 
 
+def test_sasl_without_a_mechanism_says_so() -> None:
+    text = refused(tidegate("validate", kafka_security_protocol="sasl_ssl"))
+    assert "Set TIDEGATE_KAFKA_SASL_MECHANISM" in text
+
+
 def test_many_problems_are_still_one_screen() -> None:
     bad = {"format": "xml", "batch_linger": 5, "memory_bytes": "1k", "sink_url": "ftp://x", "topics": "a b"}
     text = refused(tidegate("validate", concurrency="x", kafka_sesion_timeout_ms=3, **bad))

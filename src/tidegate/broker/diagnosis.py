@@ -18,7 +18,7 @@ UNKNOWN_TOPIC, TOPIC_DENIED, GROUP_DENIED = 3, 29, 30
 AWAY = (ALL_BROKERS_DOWN, TRANSPORT)  # may mean anything: then the addresses are looked at
 
 _FAILED_TO_RESOLVE = re.compile(r"Failed to resolve '([^']+)'")
-_ADDRESS = re.compile(r"^(?:[a-z_]+://)?(\S+?)(?:/\w+)?: ")
+_ADDRESS = re.compile(r"^(?:GroupCoordinator: )?(?:[a-z_]+://)?(\S+?)(?:/\w+)?: ")
 _CONNECT_FAILED = re.compile(r"Connect to \S+ failed: (.*?)(?: \(after|$)")
 _HAS_MECHANISMS = re.compile(r"supported mechanisms: ?([\w, -]*)")
 _OF_TOPIC = re.compile(r"not available: (\S+): ")

@@ -66,6 +66,7 @@ TROUBLES: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 WITH_BROKER = ("kafka-topic-missing", "kafka-topic-denied", "kafka-group-denied")  # told by one that answers
+_WITHOUT_PASSWORD = {"OAUTHBEARER": "TIDEGATE_KAFKA_SASL_OAUTHBEARER_*", "GSSAPI": "TIDEGATE_KAFKA_SASL_KERBEROS_*"}
 _PROTOCOL = "TIDEGATE_KAFKA_SECURITY_PROTOCOL"
 
 
@@ -148,7 +149,7 @@ def other_mechanism(settings: Settings, address: str, theirs: str) -> Trouble:
 
 
 def untrusted(settings: Settings, address: str) -> Trouble:
-    """A certificate is refused; librdkafka does not say why, and the command shows who signed it, for whom, until when."""
+    """A certificate is refused. librdkafka does not say why; the command shows who signed it, for whom, until when."""
     used = given(settings, "ssl.ca.location")
     by = f"by what {used} holds" if used else "by this machine's certificates"
     todo = (
@@ -161,12 +162,16 @@ def untrusted(settings: Settings, address: str) -> Trouble:
 
 def bad_credentials(settings: Settings, address: str) -> Trouble:
     """The listener refuses who the client says it is."""
+    mechanism = mechanism_of(settings)
+    if mechanism in _WITHOUT_PASSWORD:
+        todo = f"The words of librdkafka say why; its settings are {_WITHOUT_PASSWORD[mechanism]}."
+        return Trouble("kafka-credentials", f"no sign-in at {address} with {mechanism}", todo)
     todo = (
         "Correct TIDEGATE_KAFKA_SASL_USERNAME and TIDEGATE_KAFKA_SASL_PASSWORD, or the file that"
         " TIDEGATE_KAFKA_SASL_PASSWORD_FILE names."
     )
     user = given(settings, "sasl.username")
-    return Trouble("kafka-credentials", f"{address} refuses user {user} ({mechanism_of(settings)})", todo)
+    return Trouble("kafka-credentials", f"{address} refuses user {user} ({mechanism})", todo)
 
 
 def topic_denied(settings: Settings, *topics: str) -> Trouble:
