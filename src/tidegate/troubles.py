@@ -122,7 +122,7 @@ async def watch_topics(reader: Asked, settings: Settings, troubles: Troubles) ->
         known = await asyncio.to_thread(reader.topics, ASK_SECONDS, True)
         if known is not None:
             now_missing = absent(settings.topics, known) - troubles.denied
-            for topic in sorted(missing - now_missing):
+            for topic in sorted(missing - now_missing - troubles.denied):
                 troubles.found(topic)
             missing = now_missing
             for topic in sorted(missing):

@@ -48,11 +48,12 @@ def ask_kafka(settings: Settings) -> Iterator[Finding]:
 
     there = [look(*server) for server in split_servers(settings.kafka_bootstrap_servers or "")]
     troubles = [judge_listener(settings, one) for one in there]
-    hopeless = all(
-        trouble is not None and one.reached is not Reached.SILENT for one, trouble in zip(there, troubles, strict=True)
-    )
-    cluster, known, why = Cluster(settings, SECONDS), None, None
-    if not hopeless:
+    # Before it knows who asks, a listener may say nothing and be well all the same.
+    hope = [one for one, trouble in zip(there, troubles, strict=True) if not trouble or one.reached is Reached.SILENT]
+    cluster = Cluster(settings, SECONDS)
+    known: dict[str, int] | None = None
+    why: Finding | None = None
+    if hope or not there:
         try:
             known = cluster.topics()
         except NoAnswerError as error:
@@ -62,7 +63,7 @@ def ask_kafka(settings: Settings) -> Iterator[Finding]:
     for one, trouble in zip(there, troubles, strict=True):
         yield _address(one, trouble, answered=known is not None)
     if known is None:
-        if why is not None and not any(troubles):  # else the address says it better
+        if why is not None and (None in troubles or not troubles):  # else the addresses say it better
             yield why
         return
     count = f"{cluster.brokers} broker{'s' if cluster.brokers != 1 else ''}"
@@ -75,7 +76,7 @@ def ask_kafka(settings: Settings) -> Iterator[Finding]:
 
 
 def _address(there: Listener, trouble: Trouble | None, *, answered: bool) -> Finding:
-    """Where the client has had its answer, one address that does not give it is only to be known; and one that is
+    """Where the client has had its answer, an address that gives none is only to be known; and one that is
     silent before a sign-in may well be the one that gave it."""
     if trouble is None:
         return Finding("broker", "ok", f"{there.address} speaks {there.protocol}")
