@@ -39,7 +39,8 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge bench-peers bench-page lint format picture settings metrics figures docs lock clean
+.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e \
+	bench-surge bench-peers bench-page lint format picture settings metrics errors figures docs dist sbom image lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
@@ -123,7 +124,7 @@ bench-surge: build $(VENV)/.dev ## a surge into an app of a quarter of it, all c
 bench-peers: build $(VENV)/.dev ## beside other programs, as far as shared/peers has built them in PEERS_HOME: 25 min, BRIEF=1: 3
 	@exec $(BIN)/python -m benchmarks.peers --out $(BENCH_DIR) $(if $(BRIEF),--stages A$(COMMA)B --records 200000 --reps 1) $(ARGS)
 
-bench-page: $(VENV)/.installed ## docs/benchmarks.md and its pictures from benchmarks/results
+bench-page: build ## docs/benchmarks.md and its pictures from benchmarks/results
 	@$(BIN)/python -m benchmarks.page
 
 lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, import contracts; actionlint, hadolint
@@ -169,12 +170,15 @@ settings: build ## docs/settings.md from the model
 metrics: build ## docs/metrics.md from the table
 	@$(BIN)/python -m tidegate.ops.metrics_docs >build/metrics.md && mv build/metrics.md docs/metrics.md
 
-figures: $(VENV)/.installed ## the tables of figures in README and docs/comparison.md from benchmarks/results
+figures: build ## the tables of figures in README and docs/comparison.md from benchmarks/results
 	@$(BIN)/python -m benchmarks.figures
 
 docs: $(DOCS)/.installed ## the documentation as a site in build/site, every link checked
 	$(call quietly,Building the site,NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build -f docs/site/mkdocs.yml)  # with -q it is not strict
 	@echo "build/site/index.html"
+
+errors: build ## docs/errors.md from the tables
+	@$(BIN)/python -m tidegate.errors_docs >build/errors.md && mv build/errors.md docs/errors.md
 
 lock: $(VENV)/.dev ## requirements/*.txt anew, with hashes (UPGRADE=1: newest versions)
 	@for one in 'run:--extra mimalloc pyproject.toml' build:requirements/build.in dev:requirements/dev.in docs:requirements/docs.in \

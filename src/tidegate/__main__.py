@@ -70,6 +70,14 @@ def _command(running: bool) -> int:
     except TidegateError as error:
         print(f"tidegate: {error}", file=sys.stderr)
         return error.exit_code
+    except ImportError as error:
+        from tidegate import installation
+
+        explained = installation.explain(error)
+        if explained is None:
+            raise
+        print(f"tidegate: {explained}", file=sys.stderr)
+        return explained.exit_code
     except KeyboardInterrupt:  # while it imported; the commands handle their own
         return 1
     return 0

@@ -48,6 +48,7 @@ from tidegate.types import CLASSES, EventClass
 if TYPE_CHECKING:
     import socket
 
+    from tidegate.broker.trouble import Trouble
     from tidegate.config import Settings
     from tidegate.core.rules import RuleTable
 
@@ -102,19 +103,23 @@ class Parts:
     Args:
         until_end: it is to end with what its partitions hold now.
         on_drain: somebody asks for the drain.
+        tell: is told why no broker answers.
 
     Raises:
         ConfigError: a rule, a Kafka property, the parking topic or the sink's URL is wrong; an address cannot be had.
     """
 
-    def __init__(self, settings: Settings, *, until_end: bool, on_drain: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, *, until_end: bool, on_drain: Callable[[], None], tell: Callable[[Trouble], None]
+    ) -> None:
         self._settings = settings
         budget = settings.budget
         rules = rule_table(settings)
         # Before the Kafka clients exist: an address in use ends the process here.
         ops_socket = None if settings.ops_listener is None else listen(settings.ops_listener)
         admin_socket = _admin_socket(settings)
-        self.deferral = Deferral(settings, until_end=until_end)  # looks from here on, while the sink is imported
+        # It looks from here on, while the sink is imported.
+        self.deferral = Deferral(settings, until_end=until_end, tell=tell)
         self.sink = open_sink(
             settings.sink_url or "",
             SinkOptions(

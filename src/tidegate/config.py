@@ -423,7 +423,7 @@ def read(environ: Mapping[str, str], *, running: bool = False) -> Configuration:
         raise _error(problems)
     origins = {VARIABLES[name]: value.origin for name, value in reading.settings.items()}
     if "sink_authorization" not in origins and settings.sink_authorization is not None:
-        origins["sink_authorization"] = origins["sink_url"]
+        origins["sink_authorization"] = f"{PREFIX}SINK_URL"
     origins |= {f"kafka.{name}": value.origin for name, value in reading.kafka.items()}
     return Configuration(settings, origins, tuple(reading.warnings))
 
@@ -433,4 +433,5 @@ def _error(problems: list[Problem]) -> ConfigError:
         one = problems[0]
         return ConfigError(f"{one.where} {one.what}.", hint=one.todo)
     body = "\n".join(str(problem) for problem in problems)
-    return ConfigError(f"The configuration has {len(problems)} problems:\n{body}")
+    hint = config_checks.EXAMPLE if config_checks.nothing_is_set(problems) else None
+    return ConfigError(f"The configuration has {len(problems)} problems:\n{body}", hint=hint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -22,6 +22,12 @@ REQUIRED = (
     ("TIDEGATE_TOPICS", "Name the topics to read, such as orders,page-views, or ^shop\\..* for all that match."),
     ("TIDEGATE_SINK_URL", "Say where events go, such as http://localhost:8080/events, or blackhole: to try it out."),
 )
+EXAMPLE = """For example:
+    export TIDEGATE_KAFKA_BOOTSTRAP_SERVERS=localhost:9092
+    export TIDEGATE_TOPICS=orders,page-views
+    export TIDEGATE_SINK_URL=http://localhost:8080/events
+    tidegate validate --connect && tidegate run
+  Without a Kafka: tidegate demo"""
 BUILT_IN_WORD = "default"  # in a list: what is built in
 BUILT_IN = ("rules", "places")  # units of the settings that have a list built in
 SESSION_TIMEOUT_MS = 45_000
@@ -65,6 +71,11 @@ def missing(reading: Reading) -> list[Problem]:
         for name, todo in REQUIRED
         if name not in reading.settings and name not in told
     ]
+
+
+def nothing_is_set(problems: Sequence[Problem]) -> bool:
+    """Whether all that is wrong is that nothing was said yet: somebody tries it for the first time."""
+    return [problem.where for problem in problems] == [name for name, _ in REQUIRED]
 
 
 def kafka_values(given: Mapping[str, Value]) -> list[Problem]:

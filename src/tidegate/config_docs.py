@@ -23,7 +23,8 @@ All configuration is in environment variables. An empty variable counts as not s
 * Sizes are plain bytes or take `KiB`, `MiB`, `GiB` (also `Ki`, `Mi`, `Gi`; `kB`, `MB`, `GB` are decimal).
   Lists are separated by commas, in files also by line ends; `\\,` is a comma inside an entry.
 * `tidegate config` prints what is in force, secrets masked, and where each value came from; `tidegate validate` checks
-  it. Every problem is reported at once, and the exit code is 2.
+  it, and with `--connect` what is outside as well. Every problem is reported at once, and the exit code is 2
+  ([errors.md](errors.md)).
 """
 
 _KAFKA = """\

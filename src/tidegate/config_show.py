@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 DEFAULT = "default"
+FILE = "file "  # begins the origin of what came from one
 _NAME_WIDTH = max(len(PREFIX + name) for name in SETTING_FIELDS)
 _ORIGIN_WIDTH = len("environment")
 _NARROWEST = 70  # columns; below, the terminal itself has to break lines
@@ -62,15 +63,22 @@ def as_json(configuration: Configuration) -> str:
 
 
 def as_env(configuration: Configuration) -> str:
-    """Shell assignments; what is not set, or masked, is a comment."""
-    lines = []
-    for entry in entries(configuration):
-        hidden = not entry.value or MASK in entry.value
-        lines.append(f"{'# ' if hidden else ''}{entry.variable}={shlex.quote(entry.value) if entry.value else ''}")
-    for name, value, origin in kafka_entries(configuration):
-        if origin != "tidegate":
-            lines.append(f"{'# ' if MASK in value else ''}{kafka_variable(name)}={shlex.quote(value)}")
+    """Shell assignments that give this configuration again; what is not set, or masked, is a comment."""
+    lines = [_assignment(entry.variable, entry.value, entry.origin) for entry in entries(configuration)]
+    lines += [
+        _assignment(kafka_variable(name), value, origin)
+        for name, value, origin in kafka_entries(configuration)
+        if origin != "tidegate"
+    ]
     return "\n".join(lines)
+
+
+def _assignment(variable: str, value: str, origin: str) -> str:
+    """What comes from a file is named by its file again, so that secrets need not be shown to be passed on."""
+    if origin.startswith(FILE):
+        return f"{variable}_FILE={shlex.quote(origin.removeprefix(FILE))}"
+    hidden = not value or MASK in value
+    return f"{'# ' if hidden else ''}{variable}={shlex.quote(value) if value else ''}"
 
 
 def print_table(configuration: Configuration) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from tidegate.broker.properties import producer_properties
 from tidegate.errors import TidegateError
 
 if TYPE_CHECKING:
+    from tidegate.broker.trouble import Trouble
     from tidegate.config import Settings
     from tidegate.core.ledger import Ledger
     from tidegate.core.producer import Producer
@@ -44,6 +46,7 @@ class Deferral:
     Args:
         until_end: a run with an end parks nothing, and leaves what is parked to the next that has none: nobody waits
             for what comes after it.
+        tell: is told why no broker answers, as soon as that is known; from another thread.
 
     Attributes:
         topic: None: nothing is ever parked.
@@ -51,8 +54,11 @@ class Deferral:
         ready: the topic is known to be there and fit.
     """
 
-    def __init__(self, settings: Settings, *, until_end: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, until_end: bool = False, tell: Callable[[Trouble], None] | None = None
+    ) -> None:
         self._settings = settings
+        self._tell = tell
         self.producer: Producer | None = None
         self.ready = False
         self.topic: str | None = None
@@ -98,12 +104,11 @@ class Deferral:
     def _look(self) -> ParkingTopic | None:
         """The topic, made where it was missing; None: no broker answers."""
         try:
-            found = ensure(self._settings, unwanted=_ending)
+            found = ensure(self._settings, unwanted=_ending, tell=self._tell)
         except NoAnswerError as error:
             if _ending():
                 return None
-            log.warning("no broker answers for the parking topic; nothing is parked before", topic=self.topic,
-                        reason=str(error))  # fmt: skip
+            log.warning("nothing is parked until a broker answers", topic=self.topic, reason=error.message)
             return None
         assert found is not None
         for warning in found.warnings:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+_WITHOUT_MECHANISM = (
+    "Set TIDEGATE_KAFKA_SASL_MECHANISM, such as PLAIN or SCRAM-SHA-512: left out, it is GSSAPI, which this librdkafka"
+    " does not have."
+)
 _CONTEXT = 60  # characters of a rule shown around the faulty one
 
 
@@ -49,7 +53,11 @@ class KafkaClientError(ConfigError):
     default_code = "kafka-client"
 
     def __init__(self, words: str) -> None:
-        hint = "Its properties are set as TIDEGATE_KAFKA_<PROPERTY>; `tidegate config` shows all in force."
+        hint = (
+            _WITHOUT_MECHANISM
+            if "SASL mechanism GSSAPI" in words
+            else "Its properties are set as TIDEGATE_KAFKA_<PROPERTY>; `tidegate config` shows all in force."
+        )
         super().__init__(f"Kafka client: {words}", hint=hint)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidegate.troubles import Troubles
 
 # syslog levels as librdkafka uses them
 _LEVELS = ("critical", "critical", "critical", "error", "warning", "info", "info", "debug")
@@ -18,9 +21,13 @@ class NoteLog:
 
     A broker that is away is reported at every attempt to connect, twenty times a second: of errors and client lines
     with the same code one in ten seconds is logged, with the number of those left out before it.
+
+    Args:
+        troubles: takes errors of which it knows what to do about them.
     """
 
-    def __init__(self, log: Any, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: Any, clock: Callable[[], float] = time.monotonic, troubles: Troubles | None = None) -> None:
+        self._troubles = troubles
         self._log = log
         self._clock = clock
         self._last: dict[tuple[str, int, str], tuple[float, int]] = {}
@@ -33,6 +40,8 @@ class NoteLog:
                     if not text.startswith(_SAID_TWICE):
                         level = _LEVELS[min(max(code, 0), len(_LEVELS) - 1)]
                         self._seldom((kind, code, text.split(":", 1)[0]), level, "kafka client", detail=text)
+                case "error" if self._troubles is not None and self._troubles.error(code, text):
+                    pass
                 case "error":
                     self._seldom((kind, code, ""), "warning", "kafka", code=code, detail=text)
                 case "fatal":

@@ -34,6 +34,7 @@ from tidegate.errors import BrokerError
 from tidegate.notes import NoteLog
 from tidegate.ops.logs import flush
 from tidegate.summary import summary
+from tidegate.troubles import Troubles, watch_topics
 from tidegate.watchdog import stuck
 
 if TYPE_CHECKING:
@@ -75,14 +76,15 @@ class Sidecar(Parts):
     """
 
     def __init__(self, settings: Settings, *, until_end: bool = False) -> None:
-        super().__init__(settings, until_end=until_end, on_drain=self._on_drain)
+        self._troubles = Troubles(settings, log)
+        super().__init__(settings, until_end=until_end, on_drain=self._on_drain, tell=self._troubles.tell)
         self._until_end = until_end
         self._stop = asyncio.Event()
         self._drain_asked = asyncio.Event()
         self._signals = 0
         self._hung = False
         self._crowded = False
-        self._notes = NoteLog(log)
+        self._notes = NoteLog(log, troubles=self._troubles)
 
     async def run(self) -> int:
         """The whole life. Returns the exit code."""
@@ -103,6 +105,7 @@ class Sidecar(Parts):
         stopping = asyncio.create_task(self._stop.wait(), name="stop")
         draining = asyncio.create_task(self._drain_asked.wait(), name="drain")
         watching = asyncio.create_task(stuck(self.reader, self._topics), name="watchdog")
+        missing = asyncio.create_task(watch_topics(self.reader, self._settings, self._troubles), name="topics")
         ending = asyncio.create_task(self._wait_for_end(), name="end") if self._until_end else None
         try:
             for server in (self.ops, self.admin):
@@ -127,7 +130,7 @@ class Sidecar(Parts):
             log.info("stopped", drained=not self.drain.given_up)
             return 0
         finally:
-            for task in (controlling, parking, stopping, draining, watching, ending):
+            for task in (controlling, parking, stopping, draining, watching, missing, ending):
                 if task is not None:
                     task.cancel()
             loop.remove_reader(self.reader.notify_fd)

@@ -296,7 +296,8 @@ def test_a_broker_that_is_away_is_another_thing_than_a_refusal() -> None:
     with pytest.raises(NoAnswerError) as caught:
         made(settings(f"127.0.0.1:{port}", "a"), seconds=1)
     assert 1 <= time.monotonic() - begun < 4
-    assert (caught.value.code, caught.value.exit_code) == ("no-answer", 1)
+    assert (caught.value.code, caught.value.exit_code) == ("kafka-unreachable", 1)
+    assert "connection refused" in caught.value.message
 
 
 def test_one_that_comes_in_time_is_waited_for() -> None:

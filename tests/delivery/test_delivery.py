@@ -501,7 +501,9 @@ async def test_the_log_has_a_line_per_change_and_a_reminder() -> None:
         await asyncio.sleep(100)
     lines = [(level, event) for _, level, event, _ in r.log.lines]
     assert lines == [("warning", "target down")] + [("warning", "target still down")] * 3 + [("info", "target open")]
-    assert r.log.lines[0][3] == {"reason": "connect-refused", "detail": "app:8080"}
+    fields = dict(r.log.lines[0][3])
+    assert "Start the app" in fields.pop("hint")
+    assert fields == {"target": "scripted", "reason": "connect-refused", "detail": "app:8080"}
     assert [fields.get("seconds") for *_, fields in r.log.lines[1:4]] == [30.0, 60.0, 90.0]
 
 

@@ -80,7 +80,26 @@ def test_console_on_a_terminal(monkeypatch: pytest.MonkeyPatch, no_color: str) -
     structlog.reset_defaults()
     assert "target is down" in text
     assert ("\x1b" in text) == (not no_color)
-    assert re.match(r"(\x1b\[\w+)?\d{4}-\d\d-\d\dT", text), "the time comes first"
+    assert re.match(r"(\x1b\[\w+)?\d\d:\d\d:\d\d", text), "the time comes first"
+
+
+def test_help_stands_below_its_event_on_a_console(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    ours, theirs = pty.openpty()
+    writer = configure(fd=theirs, secrets=["geheim"])
+    command = "kafka-acls.sh --add " + "--operation Read " * 10
+    hint = f"{'Words for people. ' * 9}geheim\n{command.strip()}"
+    structlog.get_logger("tidegate").warning("no right", code="denied", detail="as Kafka says it", hint=hint)
+    writer.close()
+    head, *below = os.read(ours, 65536).decode().splitlines()
+    os.close(ours)
+    os.close(theirs)
+    structlog.reset_defaults()
+    assert head.endswith("no right [tidegate] code=denied")
+    assert below[-2:] == [f"    {command.strip()}", "    (as Kafka says it)"], "a command is pasted, so it stays whole"
+    assert all(line.startswith("    Words") or "people" in line for line in below[:-2])
+    assert max(map(len, below[:-2])) <= 80
+    assert "geheim" not in "".join(below)
 
 
 def test_the_level_counts_for_ours_and_for_libraries(pipe: Pipe) -> None:

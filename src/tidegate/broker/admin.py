@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tidegate.broker.diagnosis import diagnose, explain
 from tidegate.broker.properties import tool_properties
+from tidegate.broker.trouble import Trouble
 from tidegate.errors import BrokerError, KafkaClientError
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ class Cluster:
 
     Args:
         unwanted: looked at before the same is asked again: nobody wants the answers any more.
+        tell: called once, with why nobody answers, as soon as that is known and while it goes on asking.
 
     Attributes:
         embedded: after `topics`: it is librdkafka's mock, which knows neither of a topic's configuration nor how to
@@ -43,7 +47,13 @@ class Cluster:
         KafkaClientError: librdkafka makes no client of the properties.
     """
 
-    def __init__(self, settings: Settings, seconds: float, unwanted: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        seconds: float,
+        unwanted: Callable[[], bool] = lambda: False,
+        tell: Callable[[Trouble], None] | None = None,
+    ) -> None:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient  # costs 100 ms, so only for those who need it
 
@@ -51,8 +61,15 @@ class Cluster:
         self._seconds = seconds
         self._deadline = time.monotonic() + seconds
         self._unwanted = unwanted
+        self._settings = settings
+        self._tell = tell
+        self._trouble: Trouble | None = None
+        self._said = said = deque[tuple[int, str]](maxlen=8)
+        properties: dict[str, Any] = dict(tool_properties(settings))
+        # No method of this object: the client would live as long as the cycle does.
+        properties["error_cb"] = lambda error: said.append((error.code(), error.str()))
         try:
-            self._admin = AdminClient(dict[str, str | int | float | bool](tool_properties(settings)))
+            self._admin = AdminClient(properties)
         except KafkaException as error:
             why = error.args[0].str().removeprefix("Failed to create admin client: ")  # as of any other client
             raise KafkaClientError(why) from None
@@ -73,12 +90,21 @@ class Cluster:
         error = self._ask(lambda: self._admin.list_topics(name, timeout=self._left())).topics[name].error
         return error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
-    def create(self, name: str, partitions: int, config: Mapping[str, str], patient: Collection[int]) -> bool:
+    def create(
+        self,
+        name: str,
+        partitions: int,
+        config: Mapping[str, str],
+        patient: Collection[int],
+        *,
+        only_ask: bool = False,
+    ) -> bool:
         """Creates a topic with the brokers' own replication factor; False: it is there already.
 
         Args:
             partitions: -1 is as many as the brokers' default.
             patient: Kafka's error codes that may be transient here.
+            only_ask: whether it could be created; nothing is.
 
         Raises:
             KafkaException: it is refused.
@@ -89,7 +115,10 @@ class Cluster:
 
         topic = NewTopic(name, partitions, -1, config=dict(config))
         try:
-            self._ask(lambda: self._admin.create_topics([topic], request_timeout=self._left())[name], patient)
+            self._ask(
+                lambda: self._admin.create_topics([topic], request_timeout=self._left(), validate_only=only_ask)[name],
+                patient,
+            )
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
@@ -127,11 +156,42 @@ class Cluster:
             waiting = again + waiting[_AT_ONCE:]
         return found, reasons
 
+    def topic_rights(self, names: Collection[str]) -> dict[str, frozenset[str] | int]:
+        """What this client may do with each topic, as ``"READ"``, or the error code where not even that is told; topics
+        of which nothing is known are left out (KIP-430, brokers from 2.3)."""
+        from confluent_kafka import TopicCollection
+
+        if not names:
+            return {}
+        asked = self._admin.describe_topics(
+            TopicCollection(list(names)), include_authorized_operations=True, request_timeout=self._left()
+        )
+        return {name: rights for name, answer in asked.items() if (rights := _rights(answer)) is not None}
+
+    def group_rights(self, group: str) -> frozenset[str] | int | None:
+        """As `topic_rights`, of a group; None: nothing is known."""
+        asked = self._admin.describe_consumer_groups(
+            [group], include_authorized_operations=True, request_timeout=self._left()
+        )
+        return _rights(asked[group])
+
     def pause(self) -> None:
         """Between a question and the same again. Raises NoAnswerError where the time is over."""
         if self._late:
-            raise no_answer(self.servers, self._seconds)
+            raise no_answer(self.servers, self._seconds, None if self._unwanted() else self.trouble())
         time.sleep(_AGAIN_SECONDS)
+
+    def trouble(self) -> Trouble | None:
+        """Why nobody answers, by what the client has heard, else by a look at the addresses: some seconds more."""
+        if self._trouble is None:
+            self._admin.poll(0)
+            heard = (explain(self._settings, code, words) for code, words in self._said)
+            self._trouble = next((one for one in heard if one is not None), None) or diagnose(self._settings)
+        return self._trouble
+
+    def afresh(self) -> None:
+        """The time that answers may take begins anew."""
+        self._deadline = time.monotonic() + self._seconds
 
     @property
     def _late(self) -> bool:
@@ -152,7 +212,24 @@ class Cluster:
                     raise
                 if self._late and not _silent(error):
                     raise
+            if self._tell is not None and not self._late:
+                tell, self._tell = self._tell, None
+                if (trouble := self.trouble()) is not None:
+                    tell(trouble)
             self.pause()
+
+
+def _rights(answer: Future[Any]) -> frozenset[str] | int | None:
+    from confluent_kafka import KafkaException
+
+    try:
+        operations = answer.result(ASK_SECONDS * 2).authorized_operations
+    except TimeoutError:
+        return None
+    except KafkaException as error:
+        code: int = error.args[0].code()
+        return None if transient(error.args[0]) else code
+    return None if operations is None else frozenset(operation.name for operation in operations)
 
 
 def _silent(error: Exception, patient: Collection[int] = ()) -> bool:
@@ -188,8 +265,11 @@ def transient(error: KafkaError) -> bool:
     )
 
 
-def no_answer(servers: str, seconds: float) -> NoAnswerError:
+def no_answer(servers: str, seconds: float, trouble: Trouble | None = None) -> NoAnswerError:
     """To be raised where the time is over."""
+    if trouble is not None:
+        hint = trouble.todo.replace("\n", "\n  ")
+        return NoAnswerError(f"{trouble.what} (tried for {seconds:g} s)", code=trouble.code, hint=hint)
     return NoAnswerError(
         f"no broker answers at {servers} within {seconds:g} s",
         hint="Look whether TIDEGATE_KAFKA_BOOTSTRAP_SERVERS and the security settings are right and a broker is up.",

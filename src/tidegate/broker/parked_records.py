@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tidegate.broker.admin import ASK_SECONDS, no_answer, transient, words
+from tidegate.broker.diagnosis import diagnose
 from tidegate.broker.properties import looking_properties, tool_properties
 from tidegate.core.parked import decode
 from tidegate.errors import BrokerError, KafkaClientError
@@ -205,7 +206,7 @@ def _read(settings: Settings, consumer: Consumer, found: Listing, left: dict[int
     while left and found.read < limit:
         messages: list[Message] = consumer.consume(min(_BATCH, limit - found.read), 0.5)
         if time.monotonic() > deadline:
-            raise no_answer(settings.kafka_bootstrap_servers or "", SECONDS)
+            raise no_answer(settings.kafka_bootstrap_servers or "", SECONDS, diagnose(settings))
         for message in messages:
             error = message.error()
             if error is not None and error.code() != KafkaError._PARTITION_EOF:
@@ -234,7 +235,7 @@ def _patiently(settings: Settings, topic: str, ask: Callable[[], Any]) -> Any:
             if not transient(error.args[0]):
                 raise _refused(error, topic) from None
             if time.monotonic() > deadline:
-                raise no_answer(settings.kafka_bootstrap_servers or "", SECONDS) from None
+                raise no_answer(settings.kafka_bootstrap_servers or "", SECONDS, diagnose(settings)) from None
         time.sleep(_AGAIN_SECONDS)
 
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate import values
+from tidegate.broker import acls
 from tidegate.broker.admin import Cluster, words
-from tidegate.broker.parking_words import command, for_how_long, refusal
+from tidegate.broker.parking_words import OFF, command, for_how_long, refusal
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tidegate.broker.trouble import Trouble
     from tidegate.config import Settings
 
 SECONDS = 5.0
@@ -79,10 +81,14 @@ class Plan:
 
 
 def ensure(
-    settings: Settings, *, seconds: float = SECONDS, unwanted: Callable[[], bool] = lambda: False
+    settings: Settings,
+    *,
+    seconds: float = SECONDS,
+    unwanted: Callable[[], bool] = lambda: False,
+    tell: Callable[[Trouble], None] | None = None,
 ) -> ParkingTopic | None:
     """Finds or makes the parking topic and checks it; None: parking is switched off. Blocks for little more than
-    `seconds`, and only for the question under way once it is `unwanted`.
+    `seconds`, and only for the question under way once it is `unwanted`. For `tell` see `Cluster`.
 
     Topics that do not exist yet, and those that an expression does not match yet, are of no account.
 
@@ -96,7 +102,7 @@ def ensure(
     name = settings.parking_topic_name
     if name is None:
         return None
-    cluster = Cluster(settings, seconds, unwanted)
+    cluster = Cluster(settings, seconds, unwanted, tell)
     known = cluster.topics()
     if cluster.embedded:
         known |= {} if name in known else cluster.topics(name)
@@ -191,13 +197,29 @@ def _create(cluster: Cluster, settings: Settings, name: str, plan: Plan) -> bool
     try:
         return cluster.create(name, plan.partitions, plan.config, (few,))
     except KafkaException as error:
-        replicas = cluster.brokers if error.args[0].code() == few else None
-        raise ConfigError(
-            f"the parking topic {name} is not to be seen and cannot be created: {words(error)}",
-            code="parking-topic-missing",
-            hint=f"Create it:\n  {command(settings, name, plan.partitions, plan.config, replicas)}\n"
-            "  or allow this client to; TIDEGATE_PARKING_TOPIC=none switches parking off.",
-        ) from None
+        raise uncreatable(cluster, settings, name, plan, error) from None
+
+
+def uncreatable(cluster: Cluster, settings: Settings, name: str, plan: Plan, error: Exception) -> ConfigError:
+    """What Kafka's refusal (a KafkaException) to create the topic means, with the commands that help."""
+    from confluent_kafka import KafkaError
+
+    code = error.args[0].code()
+    replicas = cluster.brokers if code == KafkaError.INVALID_REPLICATION_FACTOR else None
+    create = command(settings, name, plan.partitions, plan.config, replicas)
+    if code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
+        return ConfigError(
+            f"the parking topic {name} is not to be seen and cannot be created: {words(error)} for"
+            f" {acls.principal(settings)}",
+            code="parking-topic-denied",
+            hint=f"An administrator allows it with:\n  {acls.command(settings, 'topic', [name], acls.PARKING)}\n"
+            f"  or makes the topic, which needs the same rights but Create:\n  {create}\n  {OFF}.",
+        )
+    return ConfigError(
+        f"the parking topic {name} is not to be seen and cannot be created: {words(error)}",
+        code="parking-topic-missing",
+        hint=f"Create it:\n  {create}\n  or allow this client to; {OFF}.",
+    )
 
 
 def _appear(cluster: Cluster, name: str) -> dict[str, int]:

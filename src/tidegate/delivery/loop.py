@@ -68,7 +68,7 @@ class Delivery:
         self._flight = InFlight(inflight_bytes)
         self._order = Order(source, self._flight, self._pacing, self._limiter)
         self._busy = Busy(source, self._flight, self._pacing, self._limiter, self._order, clock())
-        self._log = TargetLog(log, self._pacing, clock)
+        self._log = TargetLog(log, self._pacing, clock, sink.name)
         self._limit_log = LimitLog(log, source.batch_records, clock)
         self._counters = Counters()
         self._tasks: set[asyncio.Task[None]] = set()

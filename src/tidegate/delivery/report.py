@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from tidegate.delivery.busy import Busy
 from tidegate.delivery.inflight import InFlight
 from tidegate.pressure.limiter import Figures, Limiter
+from tidegate.sinks.advice import HELD, advice
 from tidegate.sinks.pacing import Change, Pacing, TargetState
 from tidegate.types import CLASSES, EventClass
 
@@ -142,10 +143,14 @@ class TargetLog:
 
     A target that goes on changing faster than once a second gets one line a second, with the number of changes in it.
     Refused batches (a 4xx about the batch) leave the target open: they too get a line, at most every 30 s.
+
+    Args:
+        name: the target's, with its address.
     """
 
-    def __init__(self, log: Log, pacing: Pacing, clock: Callable[[], float]) -> None:
+    def __init__(self, log: Log, pacing: Pacing, clock: Callable[[], float], name: str = "") -> None:
         self._log = log
+        self._name = name
         self._pacing = pacing
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
@@ -173,7 +178,9 @@ class TargetLog:
         now = self._clock()
         if now - self._refused_at >= REMINDER_SECONDS:
             self._refused_at = now
-            self._log.warning("batches refused", reasons=dict(self._refused), note="held and sent again; none dropped")
+            self._log.warning(
+                "batches refused", target=self._name, reasons=dict(self._refused), hint=_with_held(advice(reason))
+            )
             self._refused.clear()
 
     def close(self) -> None:
@@ -185,7 +192,7 @@ class TargetLog:
         pacing, now = self._pacing, self._clock()
         if self._changes:
             self._lines, self._counted_at = self._lines_now() - 1.0, now
-        fields: dict[str, Any] = {"reason": pacing.reason}
+        fields: dict[str, Any] = {"target": self._name, "reason": pacing.reason}
         if self._detail:
             fields["detail"] = self._detail
         if self._changes == 0:
@@ -198,7 +205,10 @@ class TargetLog:
             self._log.info(event, **fields)
             self._stop_timer()
         else:
-            self._log.warning(event, **fields)
+            hint = advice(pacing.reason)
+            if pacing.state is TargetState.DOWN:
+                hint = _with_held(hint)
+            self._log.warning(event, **fields, **({} if hint is None else {"hint": hint}))
             self._after(REMINDER_SECONDS)
 
     def _lines_now(self) -> float:
@@ -213,3 +223,7 @@ class TargetLog:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _with_held(hint: str | None) -> str:
+    return HELD if hint is None else f"{hint} {HELD}"

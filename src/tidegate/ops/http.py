@@ -58,11 +58,12 @@ def listen(address: tuple[str, int], name: str = "ops") -> socket.socket:
         in_use = error.errno == errno.EADDRINUSE
         reason = (error.strerror or str(error)).partition(" (")[0]  # create_server adds the address, as a tuple
         why = "is in use by another process" if in_use else f"cannot be listened on: {reason}"
+        who = f"Perhaps another sidecar of this host; see who: ss -ltnp 'sport = :{port}'\n  " if in_use else ""
         example = "0.0.0.0:9402" if name == "ops" else "127.0.0.1:9403"
         raise ConfigError(
             f"TIDEGATE_{name.upper()}_ADDRESS: {written(host, port)} {why}.",
             code=f"{name}-address",
-            hint=f"Set it to a free host:port of this machine, such as {example}, or to none: {_LOSS[name]}.",
+            hint=f"{who}Set it to a free host:port of this machine, such as {example}, or to none: {_LOSS[name]}.",
         ) from None
     sock.setblocking(False)
     return sock

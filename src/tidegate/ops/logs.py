@@ -6,10 +6,11 @@ import json
 import logging
 import os
 import sys
+import textwrap
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import structlog
@@ -18,6 +19,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 _QUEUE_LINES = 4096
 _QUEUE_BYTES = 4 << 20
 _MASK = "***"
+_HELP_COLUMNS = 76
+_COMMANDS = ("kafka-", "openssl ", "export ", "tidegate ")
 Format = Literal["auto", "json", "console"]
 
 
@@ -169,7 +172,7 @@ def configure(
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
-            *_common(),
+            *_common("%H:%M:%S" if console else "iso"),
             *(_console_end(os.isatty(fd) and not os.environ.get("NO_COLOR")) if console else _json_end()),
             _masker(secrets),
         ],
@@ -184,12 +187,12 @@ def configure(
     return writer
 
 
-def _common() -> list[Processor]:
+def _common(time_format: str) -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         _add_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        structlog.processors.TimeStamper(fmt=time_format, utc=True, key="time"),
     ]
 
 
@@ -200,7 +203,23 @@ def _json_end() -> list[Processor]:
 def _console_end(colors: bool) -> list[Processor]:
     # Plain tracebacks: the pretty ones print local variables, and those may hold payloads and passwords.
     plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain, timestamp_key="time")]
+    renderer = structlog.dev.ConsoleRenderer(0, colors=colors, exception_formatter=plain, timestamp_key="time")
+    return [_help_below, renderer]
+
+
+def _help_below(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """What to do, and what a library said of it, are sentences: on a console they stand below their event."""
+    if (hint := event.pop("hint", None)) is not None:
+        said = event.pop("detail", "")
+        texts = (str(hint), f"({said})" if said else "")
+        event["exception"] = "\n".join(f"    {line}" for text in texts for line in folded(text))
+    return event
+
+
+def folded(text: str) -> Iterator[str]:
+    """Lines of 76 columns; commands, which are to be pasted, stay whole."""
+    for line in text.splitlines():
+        yield from [line] if line.startswith(_COMMANDS) else textwrap.wrap(line, _HELP_COLUMNS)
 
 
 def _add_name(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
