@@ -122,9 +122,7 @@ class Start(StrEnum):
 def sample(
     topic: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="TOPIC", help="A topic, or ^ and an expression; may be repeated. Default: TIDEGATE_TOPICS."
-        ),
+        typer.Option(metavar="TOPIC", help="A topic, or ^ and an expression; may be repeated. Else TIDEGATE_TOPICS."),
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=100_000, help="Records of each topic, at most.")] = 100,
     start: Annotated[Start, typer.Option("--from", help="The latest that are there, or the earliest.")] = Start.LATEST,

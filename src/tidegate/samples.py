@@ -1,8 +1,8 @@
 """Sample events as lines of JSON: ``tidegate sample`` writes them, and ``tidegate validate --samples`` judges them.
 
 What is UTF-8 stands there as text. What is not is base64: in ``key_base64`` and ``value_base64``, and among headers as
-``{"base64":"…"}``. Headers are an object where each has a name of its own, else a list of pairs: Kafka lets a name stand
-twice, and keeps the order.
+``{"base64":"…"}``. Headers are an object where each has a name of its own, else a list of pairs: Kafka lets a name
+stand twice, and keeps the order.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class SampleError(TidegateError):
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(
             f"Line {line} of the samples: {problem}",
-            hint='Write one object a line: {"topic":"t","key":null,"headers":{},"value":"…"}, as `tidegate sample` does.',
+            hint='Write one object a line, as `tidegate sample` does: {"topic":"t","key":"k","headers":{},"value":"…"}',
         )
         self.line = line
 
 
 class Sample(NamedTuple):
-    """An event as the rules see it. Header names that are not UTF-8 have their bytes as ``surrogateescape`` leaves them."""
+    """An event as the rules see it. Of header names, bytes that are not UTF-8 stand as ``surrogateescape`` has them."""
 
     topic: str
     key: bytes | None

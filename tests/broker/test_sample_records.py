@@ -259,7 +259,7 @@ def test_rights_to_the_topic_are_needed_and_none_to_the_group(guarded: str) -> N
     with pytest.raises(BrokerError, match=r"seen cannot be read: .*uthorization failed") as caught:
         sample(chosen, ["seen"], 3, found.extend)
     assert (caught.value.code, caught.value.exit_code) == ("not-readable", 1)
-    with pytest.raises(ConfigError, match="there is no topic hidden at .*, or this client is not allowed to see it"):
+    with pytest.raises(ConfigError, match=r"there is no topic hidden at .*, or this client is not allowed to see it"):
         sample(chosen, ["hidden"], 3, found.extend)
 
 

@@ -96,7 +96,7 @@ def sample(
 
 
 class _Reader:
-    """Asks and reads through one consumer. `ends`: where a partition had its last committed record, if not at its end."""
+    """Asks and reads through one consumer. `ends`: where partitions end for a reader of committed records."""
 
     def __init__(self, settings: Settings, consumer: Consumer) -> None:
         self._settings = settings
@@ -185,7 +185,7 @@ class _Reader:
         return {number: list(records) for number, records in found.items()}
 
     def _consume(self, seconds: float) -> list[tuple[Message, bool]]:
-        """What comes within `seconds`: records, and (True) that a partition has no more. What is transient is not said."""
+        """What comes within `seconds`: records, and (True) that a partition has no more; no transient errors."""
         from confluent_kafka import KafkaError, KafkaException
 
         told = []

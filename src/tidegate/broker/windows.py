@@ -19,7 +19,7 @@ class Range:
 
 
 def spread(wanted: int, sizes: Mapping[int, int]) -> dict[int, int]:
-    """How many to take of each, no more than it has: as evenly as that allows, `wanted` in all where there are so many."""
+    """How many to take of each: no more than it has, as evenly as that allows, `wanted` in all if there are as many."""
     taken = {}
     for left, (name, size) in zip(range(len(sizes), 0, -1), sorted(sizes.items(), key=lambda one: one[1]), strict=True):
         taken[name] = min(size, wanted // left)
