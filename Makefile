@@ -29,18 +29,19 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-# The example app and the broker to try it with; see README, "Your own Kafka in five minutes".
-TOPICS ?= shop.events
-KAFKA_PORT ?= 9092
-APP_PORT ?= 8080
-APP_DATABASE ?= build/events.db
-
-.PHONY: help kafka app run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics lock clean
+.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
 run: build ## a surge on this machine; with TIDEGATE_KAFKA_BOOTSTRAP_SERVERS set: the sidecar
 	@exec $(BIN)/tidegate $(if $(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS)$(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS_FILE),run,demo) $(ARGS)
+
+# README, "Your own Kafka in five minutes".
+.PHONY: kafka app
+TOPICS ?= shop.events
+KAFKA_PORT ?= 9092
+APP_PORT ?= 8080
+APP_DATABASE ?= build/events.db
 
 kafka: $(VENV)/.run ## an Apache Kafka on 127.0.0.1:9092 to try it on; TOPICS="orders clicks", KAFKA_PORT (Java 17 and Maven)
 	@cd tests && exec ../$(BIN)/python -m harness.standalone --port $(KAFKA_PORT) $(TOPICS)

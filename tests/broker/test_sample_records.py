@@ -198,7 +198,10 @@ def test_an_open_transaction_ends_what_is_there(kafka_broker: Broker) -> None:
     writer.send(events[10:20])
     writer.flush()
     begun = time.monotonic()
-    assert places(take(servers, topic, 100)) == {0: list(range(10))}
+    for count in (5, 10, 100):  # windows that end where the transaction begins, and that would reach into it
+        for oldest in (False, True):
+            last = slice(None, count) if oldest else slice(-count, None)
+            assert places(take(servers, topic, count, oldest=oldest)) == {0: list(range(10))[last]}
     assert time.monotonic() - begun < 8, "it is not waited for"
     late = threading.Timer(1, writer.producer.commit_transaction, (30,))
     late.start()

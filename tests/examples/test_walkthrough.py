@@ -126,7 +126,7 @@ def judged_anew(out: str) -> None:
 READY = {
     1: r"is ready at 127\.0\.0\.1:\d+ after",
     2: r"Uvicorn running on http://127\.0\.0\.1:\d+",
-    3: r"partitions|assigned",
+    3: r"partitions assigned",
 }
 SAID: list[tuple[str, Callable[[str], None]]] = [
     ("examples/produce.py", produced),
@@ -189,6 +189,24 @@ def test_every_command_of_the_walkthrough(programs: dict[int, Program], ports: P
     assert not expected, f"the README has no more {expected}"
     assert set(programs) == {1, 2, 3}
     assert all(program.process.poll() is None for program in programs.values())
+
+
+@pytest.mark.parametrize(
+    ("broken", "check"),
+    [
+        ("python examples/produc.py", produced),
+        ("tidegate sample --topik shop.events", written),
+        ("tidegate sample --topic shop.events", written),
+        ("tidegate validate --samples build/no-samples.jsonl | sort | uniq -c", judged),
+        ("true", judged_anew),
+    ],
+)
+def test_a_command_that_does_not_do_it_fails(
+    broken: str, check: Callable[[str], None], environ: dict[str, str]
+) -> None:
+    """Misspelt, or without what stands before it: none of them passes for what it should be."""
+    with pytest.raises(AssertionError):
+        repeat(f'set -euo pipefail; export PATH="$PWD/.venv/bin:$PATH"; {broken}', check, environ)
 
 
 def repeat(script: str, check: Callable[[str], None], environ: dict[str, str]) -> None:

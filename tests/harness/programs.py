@@ -82,5 +82,6 @@ class Program:
 def plain_environment(**more: str) -> dict[str, str]:
     """This process's environment as a user's shell would have it: without tidegate's settings and make's variables."""
     unwanted = ("TIDEGATE_", "MAKE", "MFLAGS", "PYTEST_")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(unwanted) or k == "TIDEGATE_DEBUG"}
+    wanted = ("TIDEGATE_DEBUG", "TIDEGATE_TEST_")  # of the build and the harness, which the settings leave alone
+    kept = {k: v for k, v in os.environ.items() if k.startswith(wanted) or not k.startswith(unwanted)}
     return kept | more

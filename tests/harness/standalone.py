@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=9092)
     parser.add_argument("--partitions", type=int, default=4, help="of each topic")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for how in (signal.SIGINT, signal.SIGTERM):  # a shell that starts it with & has switched the first one off
+        signal.signal(how, _interrupt)
     begun = time.monotonic()
     try:
         if _taken(options.port):

@@ -12,7 +12,7 @@ import pytest
 
 from harness import topics
 from harness.fixtures import require_java
-from harness.install import VERSION, cache_dir
+from harness.install import VERSION
 from harness.ports import free_ports
 from harness.programs import Program, plain_environment
 
@@ -21,7 +21,7 @@ COMMAND = [sys.executable, "-m", "harness.standalone"]
 
 
 def environment(temporary: Path, **more: str) -> dict[str, str]:
-    return plain_environment(TMPDIR=str(temporary), TIDEGATE_TEST_KAFKA_CACHE=str(cache_dir())) | more
+    return plain_environment(TMPDIR=str(temporary)) | more
 
 
 @pytest.mark.kafka

@@ -87,7 +87,7 @@ def sample(
             records = reader.take(topic, ranges, count, oldest=oldest)
             emit(records)
             found.append(Taken(topic, len(records), len(partitions)))
-            ends |= {(topic, number): reader.ends.get((topic, number), one.end) for number, one in ranges.items()}
+            ends |= {(topic, number): one.end for number, one in ranges.items()}
         if wait_seconds > 0:
             for record in reader.wait(ends, {t.topic: count - t.records for t in found}, wait_seconds):
                 emit([record])
@@ -96,12 +96,11 @@ def sample(
 
 
 class _Reader:
-    """Asks and reads through one consumer. `ends`: where partitions end for a reader of committed records."""
+    """Asks and reads through one consumer."""
 
     def __init__(self, settings: Settings, consumer: Consumer) -> None:
         self._settings = settings
         self._consumer = consumer
-        self.ends: dict[tuple[str, int], int] = {}
 
     def topics(self, entries: Sequence[str]) -> dict[str, list[int]]:
         """The partitions of every topic that an entry takes in, in the order of the entries."""
@@ -117,7 +116,8 @@ class _Reader:
         return found
 
     def ranges(self, topic: str, partitions: Sequence[int]) -> dict[int, Range]:
-        """Where each partition's log begins and ends."""
+        """Where each partition's log begins, and where it ends for a reader of committed records: what is of an open
+        transaction, or behind one, is not there yet."""
         from confluent_kafka import TopicPartition
 
         found = {}
@@ -175,8 +175,6 @@ class _Reader:
                 if number not in left or number is None or offset is None:
                     continue  # what came after the window
                 records, end = found[number], left[number].end
-                if at_end and offset < end:
-                    self.ends[topic, number] = offset  # what follows is of a transaction that is open
                 if not at_end and offset < end:
                     records.append(_record(message))
                 if at_end or offset >= end - 1 or (oldest and len(records) == most):
