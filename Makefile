@@ -39,13 +39,26 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e \
+.PHONY: help run kafka app test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e \
 	bench-surge bench-peers bench-page lint format picture settings metrics errors figures docs dist sbom image lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
 run: build ## a sale on this machine; with TIDEGATE_KAFKA_BOOTSTRAP_SERVERS set: the sidecar
 	@exec $(BIN)/tidegate $(if $(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS)$(TIDEGATE_KAFKA_BOOTSTRAP_SERVERS_FILE),run,demo) $(ARGS)
+
+# README, "Your own Kafka in five minutes".
+TOPICS ?= shop.events
+KAFKA_PORT ?= 9092
+APP_PORT ?= 8080
+APP_DATABASE ?= build/events.db
+
+kafka: $(VENV)/.run ## an Apache Kafka on 127.0.0.1:9092 to try it on; TOPICS="orders clicks", KAFKA_PORT (Java 17 and Maven)
+	@cd tests && exec ../$(BIN)/python -m harness.standalone --port $(KAFKA_PORT) $(TOPICS)
+
+app: $(VENV)/.app ## the example app (FastAPI) on 127.0.0.1:8080, or APP_PORT
+	@mkdir -p build
+	@exec env APP_DATABASE='$(APP_DATABASE)' $(BIN)/python -m uvicorn app:app --app-dir examples/fastapi_app --port $(APP_PORT) --no-access-log
 
 # In CI a test that failed runs once more, which the summary shows: machines are shared there, and many tests wait for
 # something within seconds. Never where the checker found an event lost, or anything else that must not be.
@@ -139,7 +152,6 @@ lint: $(VENV)/.dev $(VENV)/.installed ## ruff, mypy, cython-lint, clang-format, 
 	exit $$failed
 
 # Release tools have pins of their own, which differ from those of the tests' tools: an environment of their own.
-.PHONY: dist sbom image
 dist: $(VENV)/.dev $(RELEASE)/.created ## dist/: the sdist and, built from it, the wheel for this Python; SBOM=1: sbom, too
 	@rm -rf $(DIST)
 	$(call quietly,Building $(DIST),LDFLAGS=-Wl$(COMMA)--strip-debug $(BIN)/python -m build --no-isolation --outdir $(DIST))
@@ -222,6 +234,11 @@ $(DOCS)/.installed: requirements/docs.txt | $(VENV)/.created
 
 $(RELEASE)/.created: requirements/release.txt | $(VENV)/.created
 	$(call quietly,Installing locked release tools,$(BIN)/python -m venv --clear $(RELEASE) && $(RELEASE)/bin/python -m pip --disable-pip-version-check --no-input install --require-hashes -r requirements/release.txt)
+	@touch $@
+
+# The versions are those of the lock, which has hashes, and pip takes none of those from constraints.
+$(VENV)/.app: examples/fastapi_app/requirements.txt requirements/dev.txt | $(VENV)/.run
+	$(call quietly,Installing the example app's dependencies,$(PIP) install -r examples/fastapi_app/requirements.txt -c <(sed -n 's/^\([a-z0-9._-]*==[^ ]*\).*/\1/p' requirements/dev.txt))
 	@touch $@
 
 # Editable, for the `tidegate` command and the package's metadata; the core is compiled by the target below.

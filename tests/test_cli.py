@@ -74,7 +74,7 @@ def test_the_console_script_is_the_same() -> None:
 def test_help_goes_to_stdout() -> None:
     done = tidegate_run("--help")
     assert done.returncode == 0
-    for command in ("run", "demo", "validate", "config", "health", "drain", "pressure", "parked"):
+    for command in ("run", "demo", "validate", "config", "health", "drain", "pressure", "parked", "sample"):
         assert command in done.stdout
     assert "--until-end" in tidegate_run("run", "--help").stdout
 
@@ -93,6 +93,10 @@ def test_help_goes_to_stdout() -> None:
         ["pressure", "lower"],
         ["parked", "lost"],
         ["parked", "list", "--limit", "some"],
+        ["sample", "--topic", "a b"],
+        ["sample", "--count", "0"],
+        ["sample", "--from", "middle"],
+        ["sample", "--wait", "long"],
     ],
 )
 def test_wrong_usage_is_exit_2(arguments: list[str]) -> None:

@@ -6,9 +6,11 @@ import base64
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tidegate.core.rules import RuleTable
-from tidegate.samples import SampleError, validate_samples
+from tidegate.samples import Sample, SampleError, read_sample, validate_samples, write_sample
 
 TABLE = RuleTable([(0, "purchase"), (3, "page*"), (2, "topic:logs"), (1, "header:p=1"), (3, "key:k")], ["json:/event"])
 
@@ -98,7 +100,16 @@ def test_lone_surrogates_come_out_as_they_went_in() -> None:
         (sample(value_base64="YQ"), "not base64"),
         (sample(value_base64="é"), "not base64"),
         (sample(value="", value_base64=""), "both given"),
-        (sample(headers=[]), '"headers" is not an object'),
+        (sample(key_base64="?"), '"key_base64" is not base64'),
+        (sample(key="", key_base64=""), '"key" and "key_base64" are both given'),
+        (sample(key_base64=7), '"key_base64" is not a string'),
+        (sample(headers="p"), '"headers" is not an object, nor a list'),
+        (sample(headers=["ab"]), "not a pair"),
+        (sample(headers=[["p"]]), "not a pair"),
+        (sample(headers=[[None, "1"]]), "a header has no name"),
+        (sample(headers=[[1, "1"]]), "a header's name is not a string"),
+        (sample(headers={"h": {"base64": "?"}}), "header 'h' is not base64"),
+        (sample(headers={"h": {"base64": "", "b": ""}}), "header 'h' is not a string"),
         (sample(headers={"h": 1}), "header 'h' is not a string"),
     ],
 )
@@ -109,3 +120,41 @@ def test_what_is_no_sample_names_its_line(line: bytes, says: str) -> None:
         next(results)
     assert caught.value.line == 3
     assert caught.value.exit_code == 2
+
+
+def test_headers_may_be_a_list_with_names_twice_and_bytes() -> None:
+    for headers in ([["p", "2"], ["p", "1"]], [["p", {"base64": "MQ=="}]], [[{"base64": "cA=="}, "1"]]):
+        assert answers(sample(headers=headers))[0]["rule"] == "header:p=1", headers
+    assert answers(sample(headers=[["p", "1"], ["p", "2"]]))[0]["rule"] is None, "the last one counts"
+    assert answers(sample(headers=[]))[0]["rule"] is None
+
+
+def test_a_key_may_be_bytes() -> None:
+    assert answers(sample(key_base64="aw=="))[0]["rule"] == "key:k"
+
+
+def test_what_is_text_is_written_as_text() -> None:
+    line = write_sample(Sample("t", b"k", [("a", b"1"), ("b", None)], b'{"event":"p"}'), partition=3, offset=41)
+    assert line == (
+        b'{"topic":"t","partition":3,"offset":41,"key":"k","headers":{"a":"1","b":null},"value":"{\\"event\\":\\"p\\"}"}'
+    )
+    line = write_sample(Sample("t", b"\xff", [("a", b"\xff"), ("a", b"1"), ("\udcff", b"2")], b"\xfe"))
+    assert json.loads(line) == {
+        "topic": "t",
+        "key_base64": "/w==",
+        "headers": [["a", {"base64": "/w=="}], ["a", "1"], [{"base64": "/w=="}, "2"]],
+        "value_base64": "/g==",
+    }
+
+
+BYTES = st.none() | st.binary(max_size=20) | st.text(max_size=20).map(str.encode)
+NAMES = (st.binary(max_size=6) | st.sampled_from([b"p", b"", "é".encode()])).map(
+    lambda name: name.decode("utf-8", "surrogateescape")
+)
+
+
+@given(st.builds(Sample, st.text(max_size=9), BYTES, st.lists(st.tuples(NAMES, BYTES), max_size=4), BYTES))
+def test_what_was_written_is_read_as_it_was(event: Sample) -> None:
+    line = write_sample(event, partition=0, offset=7, ts=None)
+    assert read_sample(1, line) == event
+    assert b"\n" not in line

@@ -140,6 +140,42 @@ def validate(
             sys.stdout.buffer.flush()
 
 
+class Start(StrEnum):
+    """Where `tidegate sample` begins."""
+
+    LATEST = "latest"
+    EARLIEST = "earliest"
+
+
+@_typer.command()
+def sample(
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOPIC", help="A topic, or ^ and an expression; may be repeated. Else TIDEGATE_TOPICS."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=100_000, help="Records of each topic, at most.")] = 100,
+    start: Annotated[Start, typer.Option("--from", help="The latest that are there, or the earliest.")] = Start.LATEST,
+    wait: Annotated[
+        str, typer.Option(metavar="TIME", help="Where there are fewer, wait as long for new ones, such as 30s.")
+    ] = "0s",
+) -> None:
+    """Write records from Kafka as JSON lines, for `validate --samples`. Joins no group, commits nothing.
+
+    They are spread over a topic's partitions. Payloads are written as they are: mind who may read them.
+    """
+    from tidegate import sample_cli, values
+
+    try:
+        seconds = values.parse_seconds(wait)
+    except ValueError as error:
+        raise typer.BadParameter(f"{wait} {error}", param_hint="--wait") from None
+    try:
+        topics = [values.check_topic(one) for one in topic or ()]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--topic") from None
+    sample_cli.sample(_read().settings, topics, count, oldest=start is Start.EARLIEST, wait_seconds=seconds)
+
+
 class ConfigFormat(StrEnum):
     """How `tidegate config` prints."""
 

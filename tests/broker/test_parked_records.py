@@ -19,6 +19,7 @@ from harness.scene import Broker
 from harness.topics import committed, create_topic, delete_records, ends, partitions_of
 from tidegate.broker import parked_records
 from tidegate.broker.admin import NoAnswerError
+from tidegate.broker.looking import looking
 from tidegate.broker.parked_records import Listing, Range, Tally, drop, listing
 from tidegate.config import Settings, load
 from tidegate.core.parked import encode
@@ -151,7 +152,7 @@ def test_what_comes_while_it_is_read_is_left_out(broker: Broker, topic: str) -> 
 def read_up_to(chosen: Settings, found: Listing) -> None:
     """Reads what is in the ranges that were found earlier."""
     left = {part.partition: part for part in found.ranges}
-    with parked_records._consumer(chosen) as consumer:
+    with looking(chosen) as consumer:
         parked_records._read(chosen, consumer, found, left, 10**6)
     assert not left
 

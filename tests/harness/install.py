@@ -62,12 +62,12 @@ def java() -> str:
     found = shutil.which("java", path=f"{home}/bin") if home else None
     found = found or shutil.which("java")
     if found is None:
-        raise KafkaUnavailableError(f"no Java: tests on a real Kafka need Java {JAVA_MIN} or newer")
+        raise KafkaUnavailableError(f"no Java: a real Kafka needs Java {JAVA_MIN} or newer")
     text = subprocess.run([found, "-version"], capture_output=True, text=True, check=False, timeout=60).stderr
     version = re.search(r'version "(\d+)', text)
     if version is None or int(version[1]) < JAVA_MIN:
         shown = text.splitlines()[0] if text else "no version"
-        raise KafkaUnavailableError(f"{found} is {shown}: tests on a real Kafka need Java {JAVA_MIN} or newer")
+        raise KafkaUnavailableError(f"{found} is {shown}: a real Kafka needs Java {JAVA_MIN} or newer")
     return found
 
 
@@ -81,7 +81,7 @@ def jars() -> Path:
     if target.is_dir():
         return target
     if shutil.which("mvn") is None:
-        raise KafkaUnavailableError("no Maven: tests on a real Kafka need it once, to fetch the broker")
+        raise KafkaUnavailableError("no Maven: a real Kafka needs it once, to be fetched")
     return once(target, _fetch)
 
 
@@ -116,7 +116,7 @@ def unavailable() -> str | None:
     except KafkaUnavailableError as e:
         return str(e)
     if not cache_dir().is_dir() and shutil.which("mvn") is None:
-        return "no Maven: tests on a real Kafka need it once, to fetch the broker"
+        return "no Maven: a real Kafka needs it once, to be fetched"
     return None
 
 

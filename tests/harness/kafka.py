@@ -61,6 +61,7 @@ class KafkaServer(Started):
     them beside the plain one, security protocol to port on 127.0.0.1, with their settings among ``properties``; a name
     that is no security protocol is a plain one. ``advertised`` gives the port that clients of a listener are told
     where it is another one: that of a proxy in between (toxiproxy.py).
+    ``port`` is the plain listener's, where it is not to be any free one.
     Without ``data_dir`` the data lives in a temporary directory that ``close`` removes. A process that is killed takes
     its broker with it.
     Raises KafkaUnavailableError without Java or Maven, RuntimeError with the end of the log where it does not start.
@@ -75,6 +76,7 @@ class KafkaServer(Started):
         listeners: Mapping[str, int] | None = None,
         advertised: Mapping[str, int] | None = None,
         jvm_options: Sequence[str] = JVM_OPTIONS,
+        port: int | None = None,
     ) -> None:
         self._temporary = data_dir is None
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="tidegate-kafka-"))
@@ -83,6 +85,7 @@ class KafkaServer(Started):
         self._listeners = dict(listeners or {})
         self._advertised = dict(advertised or {})
         self._port = 0
+        self._wanted_port = port
 
     @property
     def bootstrap_servers(self) -> str:
@@ -108,7 +111,7 @@ class KafkaServer(Started):
                 self._node.wait(timeout)
             except RuntimeError:
                 taken = b"Address already in use" in self.log_path.read_bytes()
-                if not (fresh and taken and attempt < 2):
+                if not (fresh and taken and attempt < 2) or self._wanted_port is not None:
                     raise
                 self._port = 0
                 shutil.rmtree(self.data_dir / "data", ignore_errors=True)
@@ -153,6 +156,7 @@ class KafkaServer(Started):
 
     def _format(self) -> None:
         self._port, controller = free_ports(2)
+        self._port = self._wanted_port or self._port
         clients = ",".join(f"{name}://127.0.0.1:{port}" for name, port in self._clients())
         told = ",".join(f"{n}://127.0.0.1:{self._advertised.get(n, port)}" for n, port in self._clients())
         protocols = ",".join(f"{n}:{n if n in _SECURITY else 'PLAINTEXT'}" for n, _ in self._clients())

@@ -7,17 +7,16 @@ committed. What waits are the records from the group's committed offset, or the 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from tidegate.broker.admin import ASK_SECONDS, no_answer, transient, words
 from tidegate.broker.diagnosis import diagnose
-from tidegate.broker.properties import looking_properties, tool_properties
+from tidegate.broker.looking import looking, patiently
+from tidegate.broker.properties import tool_properties
 from tidegate.core.parked import decode
-from tidegate.errors import BrokerError, KafkaClientError
+from tidegate.errors import BrokerError
 from tidegate.types import CLASSES
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0  # without an answer or a record, and nobody is there
 _BATCH = 200
-_AGAIN_SECONDS = 0.1
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def listing(settings: Settings, limit: int) -> Listing:
     """
     topic = settings.parking_topic_name
     assert topic is not None
-    with _consumer(settings) as consumer:
+    with looking(settings) as consumer:
         found = Listing(topic, settings.group_id, _ranges(settings, consumer, topic))
         left = {one.partition: one for one in found.ranges if one.records}
         _read(settings, consumer, found, left, limit)
@@ -155,20 +154,6 @@ def drop(settings: Settings, ranges: tuple[Range, ...]) -> int:
             hint=f"This client has to be allowed to DELETE records of {topic}, and its cleanup.policy to be delete.",
         )
     return gone
-
-
-@contextmanager
-def _consumer(settings: Settings) -> Iterator[Consumer]:
-    from confluent_kafka import Consumer, KafkaException
-
-    try:
-        consumer = Consumer(dict[str, Any](looking_properties(settings)))
-    except KafkaException as error:
-        raise KafkaClientError(words(error)) from None
-    try:
-        yield consumer
-    finally:
-        consumer.close()
 
 
 def _ranges(settings: Settings, consumer: Consumer, topic: str) -> tuple[Range, ...]:
@@ -224,19 +209,13 @@ def _read(settings: Settings, consumer: Consumer, found: Listing, left: dict[int
                 del left[one.partition]
 
 
-def _patiently(settings: Settings, topic: str, ask: Callable[[], Any]) -> Any:
+def _patiently(settings: Settings, topic: str, ask: Callable[[], T]) -> T:
     from confluent_kafka import KafkaException
 
-    deadline = time.monotonic() + SECONDS
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if not transient(error.args[0]):
-                raise _refused(error, topic) from None
-            if time.monotonic() > deadline:
-                raise no_answer(settings.kafka_bootstrap_servers or "", SECONDS, diagnose(settings)) from None
-        time.sleep(_AGAIN_SECONDS)
+    try:
+        return patiently(settings, SECONDS, ask)
+    except KafkaException as error:
+        raise _refused(error, topic) from None
 
 
 def _refused(error: KafkaException, topic: str) -> BrokerError:
