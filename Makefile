@@ -39,12 +39,8 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-<<<<<<< HEAD
-.PHONY: help run kafka app test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e \
+.PHONY: help run kafka app test faults kills soak guarantees sim surge-sim build built debug asan ctest fuzz bench bench-micro bench-e2e \
 	bench-surge bench-peers bench-page lint format picture settings metrics errors figures docs dist sbom image lock clean
-=======
-.PHONY: help run test faults kills soak guarantees sim surge-sim build built debug asan ctest fuzz bench bench-micro bench-e2e bench-surge lint format settings metrics lock clean
->>>>>>> e65a122b8275056ac8681da78e5b885b67256174
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
 
