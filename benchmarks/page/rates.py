@@ -50,9 +50,8 @@ def drain(results: Results) -> Section:
             f"{upper(found.title)}; {turns(found.rows)}, CPU of the whole process, its start included.",
             rates_table("read, classify, batch, acknowledge, commit", found.medians),
             f"{better(found.medians)} The raw loop only reads and frees, on the C library's allocator; tidegate runs "
-            "on mimalloc, an extra that `make build` installs ([why](adr/0001-allocator.md)). franz-go's and Rust's "
-            "loops look one field up; they classify, batch and settle nothing. The Python loops do what a Python app "
-            "would do.",
+            "on mimalloc, an extra that `make build` installs ([why](adr/0001-allocator.md)). franz-go's loop looks "
+            "one field up; it classifies, batches and settles nothing. The Python loops do what a Python app would do.",
             measured(results, found, ADDED),
         ),
         {"bench-drain.svg": drawn},
