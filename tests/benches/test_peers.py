@@ -99,7 +99,8 @@ def test_in_stage_a_tidegate_reads_all_there_is_and_says_how_much() -> None:
 
 @pytest.mark.parametrize("stage", ["B", "C"])
 def test_in_the_others_it_posts_to_their_app_with_its_defaults(stage: str) -> None:
-    (command,) = lineup.own(stage)
+    command, *others = lineup.own(stage)
+    assert [one.partition("=")[0] for one in others] == (["tidegate-pause-only"] if stage == "B" else [])
     assert "TIDEGATE_SINK_URL={sink}/events" in command
     assert command.endswith("tidegate run --summary")
 
@@ -113,10 +114,10 @@ def test_each_turn_begins_with_another_one_and_what_failed_is_said(
     assert peers.main() == 1  # Dapr has no result
     told = json.loads((tmp_path / "out" / "peers_push.json").read_text())
     first, second = ([row["contender"] for row in told["rows"] if row["rep"] == rep] for rep in range(2))
-    assert sorted(first) == sorted(second) == ["Dapr, bulk", "Redpanda Connect", "tidegate"]
+    assert sorted(first) == sorted(second) == ["Dapr, bulk", "Redpanda Connect", "tidegate", "tidegate pause-only"]
     assert second == first[1:] + first[:1]
     assert {row["error"] for row in told["rows"] if row["contender"] == "Dapr, bulk"} == {"nothing delivered in 20s"}
-    assert set(told["medians"]) == {"Redpanda Connect", "tidegate"}
+    assert set(told["medians"]) == {"Redpanda Connect", "tidegate", "tidegate pause-only"}
     assert told["peers"]["Dapr, bulk"] == "Dapr 1.15.0"
     row = next(row for row in told["rows"] if row["contender"] == "tidegate")
     assert (row["records"], row["twice"], row["events_per_request"]) == (7, 3, 499.5)
