@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -190,9 +190,6 @@ class Results(Strict):
     stage_c: StageC
     peers_drain: Peers
     peers_push: Peers
-
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def load(place: Path = PLACE) -> Results:

@@ -62,6 +62,9 @@ def ranked(medians: Mapping[str, Medians]) -> list[tuple[str, Medians]]:
 
 
 def listed(names: Sequence[str]) -> str:
+    """a, b and c."""
+    if not names:
+        return "nobody here"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
@@ -84,7 +87,7 @@ def better(medians: Mapping[str, Medians], ours: str = OURS) -> str:
         if row.peak_rss_mib < mine.peak_rss_mib and not name.startswith(OURS)
     ]
     parts = (("Faster", faster), ("Less CPU", cheaper), ("Less memory", smaller))
-    return " ".join(f"{what} than {ours}: {listed(names) if names else 'nobody here'}." for what, names in parts)
+    return " ".join(f"{what} than {ours}: {listed(names)}." for what, names in parts)
 
 
 def duration(ms: float | None, at_least: bool = False) -> str:
