@@ -44,7 +44,7 @@ class Medians(Strict):
 class Rates(Report):
     """drain and push; `rows` has every turn."""
 
-    app: dict[str, int]
+    app: dict[str, Any]
     medians: dict[str, Medians]
     rows: list[dict[str, Any]]
 

@@ -32,6 +32,11 @@ def three(row: StageRow, kind: str) -> str:
     return ("≥ " if row.undelivered else "") + " / ".join(duration(age) for age in ages)
 
 
+def of_burst(row: StageRow, kind: str, figure: str) -> str:
+    found = row.ages[kind].get("burst")
+    return duration(getattr(found, figure) if found else None, row.undelivered > 0)
+
+
 def fate(rows: list[StageRow]) -> str:
     """What was not delivered, or twice, and who came to nothing."""
     left = [f"{row.contender} ({row.undelivered:,} of {row.sent:,})" for row in rows if row.undelivered]
@@ -98,8 +103,8 @@ def stage_c(results: Results) -> Section:
                     (
                         f"**{row.contender}**" if row.contender == OURS else row.contender,
                         three(row, "purchase"),
-                        duration(row.ages["cart"]["burst"].p99_ms if "burst" in row.ages["cart"] else None),
-                        duration(row.ages["view"]["burst"].p50_ms if "burst" in row.ages["view"] else None),
+                        of_burst(row, "cart", "p99_ms"),
+                        of_burst(row, "view", "p50_ms"),
                         f"{row.cpu_us_per_record:.1f}",
                         f"{row.peak_rss_mib:.0f}",
                         f"{row.delivered_after_seconds:.0f} s",

@@ -69,15 +69,15 @@ PEERS = (
         "src/rust/target/release/rustcount",
         _text("src/rust/Cargo.lock", _CARGO, "rust-rdkafka"),
     ),
-    Peer("ck-loop-tuned", "confluent-kafka loop, tuned", "AB", _CLIENT, _python("confluent-kafka", "orjson")),
-    Peer("ck-loop", "confluent-kafka loop, defaults", "A", _CLIENT, _python("confluent-kafka", "orjson")),
+    Peer("ck-loop-tuned", "confluent-kafka loop (tuned)", "AB", _CLIENT, _python("confluent-kafka", "orjson")),
+    Peer("ck-loop", "confluent-kafka loop (defaults)", "A", _CLIENT, _python("confluent-kafka", "orjson")),
     Peer("aiokafka", "aiokafka", "AB", "venv/lib/*/site-packages/aiokafka", _python("aiokafka", "aiohttp")),
     Peer("faststream", "FastStream", "A", "venv/lib/*/site-packages/faststream", _python("faststream")),
     Peer("parallel-consumer", "parallel-consumer", "ABC", _JAR, _PARALLEL),
     Peer("arroyo", "arroyo", "ABC", _ARROYO, _python("sentry-arroyo")),
     Peer("connect", "Redpanda Connect", "BC", "bin/connect", _CONNECT),
-    Peer("dapr", "Dapr, bulk", "BC", "bin/daprd", _dapr),
-    Peer("ck-loop", "confluent-kafka loop, pausing", "C", _CLIENT, _python("confluent-kafka", "aiohttp")),
+    Peer("dapr", "Dapr (bulk)", "BC", "bin/daprd", _dapr),
+    Peer("ck-loop", "confluent-kafka loop (pausing)", "C", _CLIENT, _python("confluent-kafka", "aiohttp")),
 )
 
 # tidegate's forms by stage, as the surge names them. A backlog that it has to push without an end to it is a surge to

@@ -114,14 +114,14 @@ def test_each_turn_begins_with_another_one_and_what_failed_is_said(
     assert peers.main() == 1  # Dapr has no result
     told = json.loads((tmp_path / "out" / "peers_push.json").read_text())
     first, second = ([row["contender"] for row in told["rows"] if row["rep"] == rep] for rep in range(2))
-    assert sorted(first) == sorted(second) == ["Dapr, bulk", "Redpanda Connect", "tidegate", "tidegate pause-only"]
+    assert sorted(first) == sorted(second) == ["Dapr (bulk)", "Redpanda Connect", "tidegate", "tidegate pause-only"]
     assert second == first[1:] + first[:1]
-    assert {row["error"] for row in told["rows"] if row["contender"] == "Dapr, bulk"} == {"nothing delivered in 20s"}
+    assert {row["error"] for row in told["rows"] if row["contender"] == "Dapr (bulk)"} == {"nothing delivered in 20s"}
     assert set(told["medians"]) == {"Redpanda Connect", "tidegate", "tidegate pause-only"}
-    assert told["peers"]["Dapr, bulk"] == "Dapr 1.15.0"
+    assert told["peers"]["Dapr (bulk)"] == "Dapr 1.15.0"
     row = next(row for row in told["rows"] if row["contender"] == "tidegate")
     assert (row["records"], row["twice"], row["events_per_request"]) == (7, 3, 499.5)
-    assert "not built, so not here: confluent-kafka loop, tuned" in capsys.readouterr().err
+    assert "not built, so not here: confluent-kafka loop (tuned)" in capsys.readouterr().err
 
 
 def test_only_who_is_named_takes_part(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,8 +146,13 @@ def test_without_peers_it_says_so_and_does_nothing(
 
 
 def test_what_stage_c_says_in_this_repositorys_words() -> None:
-    row = peers.surge_row(dict(SURGE_ROW), {"dapr": "Dapr, bulk"})
-    assert (row["contender"], row["delivered"], row["undelivered"], row["twice"]) == ("Dapr, bulk", 159_000, 321_000, 7)
+    row = peers.surge_row(dict(SURGE_ROW), {"dapr": "Dapr (bulk)"})
+    assert (row["contender"], row["delivered"], row["undelivered"], row["twice"]) == (
+        "Dapr (bulk)",
+        159_000,
+        321_000,
+        7,
+    )
     assert row["ages"]["purchase"] == {
         "base": {"n": 5, "p50_ms": 6, "p99_ms": 12, "max_ms": 44}
     }  # none of the burst came
