@@ -96,9 +96,9 @@ def test_what_the_comparison_says_in_words() -> None:
     says("the only one whose purchases did not wait", together and p50(mine, "purchase") < 0.01 * p50(mine, "view"))
     whole = [row["delivered_after_seconds"] for row in others if not row["undelivered"]]
     says("half a minute after the others", all(20 < mine["delivered_after_seconds"] - end < 40 for end in whole))
-    named = [row for row in others if row["contender"].startswith(("arroyo", "Redpanda", "confluent-kafka loop, pau"))]
+    named = [row for row in others if row["contender"].startswith(("arroyo", "Redpanda", "confluent-kafka loop"))]
     dearer = [mine["cpu_us_per_record"] / row["cpu_us_per_record"] for row in named]
-    says("two to three times the CPU that it costs", len(named) == 3 and all(1.7 < one < 3.3 for one in dearer))
+    says("two to four times the CPU that it costs", len(named) == 3 and all(1.7 < one < 4.3 for one in dearer))
 
     by_cpu = sorted((mine, *others), key=lambda row: float(row["cpu_us_per_record"]))
     says("It takes the least CPU of all in the surge above", by_cpu[0]["contender"].startswith("Redpanda Connect"))
@@ -108,9 +108,11 @@ def test_what_the_comparison_says_in_words() -> None:
     def speed(medians: dict[str, Any], name: str) -> float:
         return float(medians[name]["records_per_second"])
 
-    best = max(speed(drain, "raw C loop"), speed(drain, "franz-go + gjson"))
-    says("as fast as the bare clients in C and Go", speed(drain, "tidegate") > 0.9 * best)
+    bare = "raw C loop", "franz-go + gjson"
+    says("slower than the bare clients in C and Go", speed(drain, "tidegate") < min(speed(drain, one) for one in bare))
+    cpu = [drain["tidegate"]["cpu_us_per_record"] / drain[one]["cpu_us_per_record"] for one in bare]
+    says("a quarter to a half more CPU than they", all(1.2 < one < 1.55 for one in cpu))
     python = max(speed(drain, "confluent-kafka + orjson"), speed(drain, "aiokafka + orjson"))
     pushed = max(speed(push, "confluent-kafka + aiohttp"), speed(push, "aiokafka + aiohttp"))
-    four_times = speed(drain, "tidegate") > 4 * python and speed(push, "tidegate ndjson") > 4 * pushed
-    says("more than four times as fast as the Python loops", four_times)
+    times = speed(drain, "tidegate") / python, speed(push, "tidegate ndjson") / pushed
+    says("about three times as fast as the Python loops", all(2.5 < one < 4 for one in times))
