@@ -71,6 +71,16 @@ def push(results: Results) -> str:
     return cost(results, "push", "to an HTTP app, batches of 500")
 
 
+def peers_drain(results: Results) -> str:
+    """Reading a backlog, beside other projects' programs as their benchmark has them."""
+    return cost(results, "peers_drain", "a backlog read and counted by type")
+
+
+def peers_push(results: Results) -> str:
+    """Sending a backlog to an HTTP app, beside other projects' programs as their benchmark has them."""
+    return cost(results, "peers_push", "a backlog sent to an HTTP app, batches of 500")
+
+
 def late(row: Mapping[str, Any], kind: str, phase: str = "surge", ages: Sequence[str] = AGES[:2]) -> str:
     """How late a type of event was that was due in a phase; at least that, where not all of them came."""
     found = row["ages"][kind][phase]
@@ -119,7 +129,7 @@ def stage_c(results: Results) -> str:
             f"{row['undelivered']:,}",
             f"{row['cpu_us_per_record']:.1f}",
             f"{row['peak_rss_mib']:.0f}",
-            f"{row['delivered_after_seconds']:.0f} s",
+            "never" if row["undelivered"] else f"{row['delivered_after_seconds']:.0f} s",
         ]
         for row in stage_c_turns(results)
     ]
@@ -158,6 +168,8 @@ def readme(results: Results) -> str:
 
 TABLES: Mapping[str, Callable[[Results], str]] = {
     "drain": drain,
+    "peers-drain": peers_drain,
+    "peers-push": peers_push,
     "push": push,
     "readme": readme,
     "stage-c": stage_c,
