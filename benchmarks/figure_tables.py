@@ -31,10 +31,11 @@ def measured(results: Results, name: str) -> str:
     """When, where and with what a file was measured; for pages in docs/."""
     head = results[name]["machine"]
     versions = results[name].get("peers") or head["versions"]
+    note = f" {results[name]['note']}" if results[name].get("note") else ""
     told = dict.fromkeys(text for one, version in versions.items() for text in _version(one, version))
     return (
         f"{head['date']}, commit {head['commit']}, {head['cores']} cores ({head['cpu']}), Python {head['python']}; "
-        f"{', '.join(told)}: [{name}.json](../benchmarks/results/{name}.json)"
+        f"{', '.join(told)}: [{name}.json](../benchmarks/results/{name}.json).{note}"
     )
 
 
@@ -46,7 +47,7 @@ def _version(name: str, version: str) -> list[str]:
 
 
 def cost(results: Results, name: str, heading: str) -> str:
-    """Every contender of drain.json or push.json: how fast, and for what."""
+    """Every contender of a file, the fastest first: how fast, and for what."""
     rows = [
         [
             contender,
@@ -54,10 +55,10 @@ def cost(results: Results, name: str, heading: str) -> str:
             f"{one['cpu_us_per_record']:.2f}",
             f"{one['peak_rss_mib']:.0f}",
         ]
-        for contender, one in results[name]["medians"].items()
+        for contender, one in sorted(results[name]["medians"].items(), key=lambda item: -item[1]["records_per_second"])
     ]
     return (
-        f"{table([heading, 'events/s', 'CPU µs per event', 'peak RSS MiB'], rows)}\nMedians. {measured(results, name)}."
+        f"{table([heading, 'events/s', 'CPU µs per event', 'peak RSS MiB'], rows)}\nMedians. {measured(results, name)}"
     )
 
 
@@ -69,6 +70,16 @@ def drain(results: Results) -> str:
 def push(results: Results) -> str:
     """Reading a backlog and sending it to an HTTP app."""
     return cost(results, "push", "to an HTTP app, batches of 500")
+
+
+def peers_drain(results: Results) -> str:
+    """Reading a backlog, beside other projects' programs as their benchmark has them."""
+    return cost(results, "peers_drain", "a backlog read and counted by type")
+
+
+def peers_push(results: Results) -> str:
+    """Sending a backlog to an HTTP app, beside other projects' programs as their benchmark has them."""
+    return cost(results, "peers_push", "a backlog sent to an HTTP app, batches of 500")
 
 
 def late(row: Mapping[str, Any], kind: str, phase: str = "surge", ages: Sequence[str] = AGES[:2]) -> str:
@@ -92,7 +103,7 @@ def surge(results: Results) -> str:
         rows.append([row["contender"], *ages, dropped, spent, f"{row['peak_rss_mib']:.0f}", end])
     head = ["", "purchases p50 / p99", "carts p50 / p99", "page views p50 / p99", "dropped, of these purchases"]
     told = table([*head, "CPU µs per event delivered", "peak RSS MiB", "caught up after"], rows)
-    return f"{told}\nOne turn each. {measured(results, 'surge')}."
+    return f"{told}\nOne turn each. {measured(results, 'surge')}"
 
 
 def stage_c_turns(results: Results) -> list[dict[str, Any]]:
@@ -119,13 +130,13 @@ def stage_c(results: Results) -> str:
             f"{row['undelivered']:,}",
             f"{row['cpu_us_per_record']:.1f}",
             f"{row['peak_rss_mib']:.0f}",
-            f"{row['delivered_after_seconds']:.0f} s",
+            "never" if row["undelivered"] else f"{row['delivered_after_seconds']:.0f} s",
         ]
         for row in stage_c_turns(results)
     ]
     head = ["", "purchases p50 / p99 / max", "carts p99", "page views p50", "undelivered"]
     told = table([*head, "CPU µs per event", "peak RSS MiB", "all delivered after"], rows)
-    return f"{told}\n{measured(results, 'stage_c')}."
+    return f"{told}\n{measured(results, 'stage_c')}"
 
 
 def readme(results: Results) -> str:
@@ -158,6 +169,8 @@ def readme(results: Results) -> str:
 
 TABLES: Mapping[str, Callable[[Results], str]] = {
     "drain": drain,
+    "peers-drain": peers_drain,
+    "peers-push": peers_push,
     "push": push,
     "readme": readme,
     "stage-c": stage_c,

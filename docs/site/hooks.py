@@ -10,7 +10,7 @@ from typing import Any
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
-from pages import ROOT, attachments, pages, slug
+from pages import ROOT, attachments, pages, slug, with_files
 
 _LOADED = re.compile(
     r"<(?:script|link|img|iframe|source)\b[^>]*?(?:src|href)=[\"']?(https?:)?//[^\"'\s>]+", re.IGNORECASE
@@ -61,6 +61,11 @@ def on_files(files: Files, *, config: Any) -> Files:
         for path in (*pages(), *attachments(), *config.extra_css)
     ]
     return Files([*kept, *ours])
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Links to folders lead to their READMEs."""
+    return with_files(page.file.src_uri, markdown)
 
 
 def on_post_build(*, config: Any) -> None:

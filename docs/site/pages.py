@@ -86,6 +86,21 @@ def links_within(page: str, line: int, text: str) -> Iterator[Link]:
         yield Link(page, line, match["target"])
 
 
+def leads_to(link: Link, root: Path = ROOT) -> str:
+    """The file that a link into the repository shows, from the top: of a folder its README, as on GitHub."""
+    readme = f"{link.path}/README.md"
+    return readme if (root / readme).is_file() else link.path
+
+
+def with_files(page: str, text: str, root: Path = ROOT) -> str:
+    """The page with its links to folders led on to their READMEs, as the site needs it."""
+    for link in links(page, text):
+        if not link.outside and link.target and leads_to(link, root) != link.path:
+            folder, mark, anchor = link.target.partition("#")
+            text = text.replace(f"]({link.target})", f"]({folder.rstrip('/')}/README.md{mark}{anchor})")
+    return text
+
+
 def slug(heading: str) -> str:
     """A heading's anchor on GitHub: lower case, punctuation left out, each blank a hyphen."""
     plain = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "").replace("*", "")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from docs.site.pages import ROOT, Link, anchors, attachments, links, pages, slug
+from docs.site.pages import ROOT, Link, anchors, attachments, leads_to, links, pages, slug
 
 PAGES = pages()
 TEXTS = {page: (ROOT / page).read_text() for page in PAGES}
@@ -19,18 +19,18 @@ def problem(link: Link, root: Path = ROOT) -> str | None:
     if link.target.startswith("/") or not link.target:
         return "an absolute link means something else on GitHub and on the site"
     try:
-        path = root / link.path
+        path = root / leads_to(link, root)
     except ValueError as error:
         return str(error)
     if not path.exists():
         return "there is no such file"
     if path.is_dir():
-        return "a folder is no page of the site: link a file in it"
+        return "a folder without a README is no page of the site: link a file in it"
     if not link.anchor:
         return None
     if path.suffix != ".md":
         return None if re.fullmatch(r"L\d+(-L\d+)?", link.anchor) else "only pages have anchors"
-    return None if link.anchor in anchors(path.read_text()) else f"{link.path} has no such heading"
+    return None if link.anchor in anchors(path.read_text()) else f"{leads_to(link, root)} has no such heading"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -48,9 +48,9 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
     while ahead:
         page = ahead.pop()
         for link in links(page, TEXTS[page]):
-            if not link.outside and link.path in TEXTS and link.path not in reached:
-                reached.add(link.path)
-                ahead.append(link.path)
+            if not link.outside and (target := leads_to(link)) in TEXTS and target not in reached:
+                reached.add(target)
+                ahead.append(target)
     assert set(PAGES) - reached == set()
 
 
@@ -75,13 +75,18 @@ def test_what_pages_link_to_goes_to_the_site() -> None:
         ("gone.md", "there is no such file"),
         ("there.md#gone", "there.md has no such heading"),
         ("code.py#main", "only pages have anchors"),
-        ("folder/", "a folder is no page of the site: link a file in it"),
+        ("folder/", "a folder without a README is no page of the site: link a file in it"),
+        ("whole", None),
+        ("whole/#itself", None),
+        ("whole/#gone", "whole/README.md has no such heading"),
         ("/there.md", "an absolute link means something else on GitHub and on the site"),
         ("../../there.md", "../../there.md leaves the repository"),
     ],
 )
 def test_what_is_wrong_is_found(tmp_path: Path, target: str, told: str | None) -> None:
     (tmp_path / "folder").mkdir()
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "whole" / "README.md").write_text("# Itself\n")
     (tmp_path / "code.py").write_text("")
     (tmp_path / "there.md").write_text("# A heading\n")
     assert problem(Link("there.md", 1, target), tmp_path) == told

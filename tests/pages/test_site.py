@@ -35,7 +35,9 @@ def build(place: Path) -> tuple[int, str]:
 
 def test_the_site_has_every_page_and_what_it_shows(copy: Path) -> None:
     (copy / "docs" / "adr" / "0099-new.md").write_text("# 99. New\n")
-    (copy / "docs" / "unlisted.md").write_text("# Unlisted\n")
+    (copy / "docs" / "unlisted.md").write_text(
+        "# Unlisted\n\nof [a folder](adr) and [a decision](adr/0099-new.md#99-new)\n"
+    )
     code, said = build(copy)
     assert code == 0, said
     site = copy / "build" / "site"
@@ -46,6 +48,7 @@ def test_the_site_has_every_page_and_what_it_shows(copy: Path) -> None:
         assert f'href="{made}"' in home or made == "index.html", f"{page} is not in the navigation"
     assert 'href="docs/unlisted.html"' in home
     assert 'href="docs/adr/0099-new.html"' in home
+    assert 'href="adr/index.html">a folder' in (site / "docs" / "unlisted.html").read_text()
     assert (site / "docs" / "img" / "architecture.svg").exists()
 
 
@@ -54,7 +57,7 @@ def test_the_site_has_every_page_and_what_it_shows(copy: Path) -> None:
     [
         ("[x](docs/gone.md)", "docs/gone.md"),
         ("[x](docs/pressure.md#gone)", "#gone"),
-        ("[x](docs/)", "docs/"),
+        ("[x](docs/site)", "docs/site"),
         ("![x](docs/img/gone.svg)", "gone.svg"),
         ('<script src="https://example.org/x.js"></script>', "loads something from elsewhere"),
         ('<img src="//example.org/x.png" alt="x">', "loads something from elsewhere"),
