@@ -39,7 +39,7 @@ endef
 
 SIM := $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED))
 
-.PHONY: help run kafka app test faults kills soak guarantees sim surge-sim build debug asan ctest fuzz bench bench-micro bench-e2e \
+.PHONY: help run kafka app test faults kills soak guarantees sim surge-sim build built debug asan ctest fuzz bench bench-micro bench-e2e \
 	bench-surge bench-peers bench-page lint format picture settings metrics errors figures docs dist sbom image lock clean
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 14
@@ -75,8 +75,8 @@ endif
 
 # pip and the compiler do not wait for each other: the first build is what stands between a clone and the demo.
 build: ## .venv, locked dependencies, native core in place
-	@rm -f build/steps; $(MAKE) -j2 BUILDING=1 $(VENV)/.installed build/.$(MODE); \
-	[ ! -e build/steps ] || echo "Built in $$SECONDS s ($$(paste -sd, build/steps | sed 's/,/, /g'))." >&2
+	@rm -f build/steps; $(MAKE) -j2 BUILDING=1 built; \
+	[ ! -e build/steps ] || echo "Built in $$SECONDS s ($$(paste -sd, build/steps | sed 's/,/, /g'); logs in build/)." >&2
 
 faults: build $(VENV)/.dev ## faults on a real Kafka, the long form; ROUNDS=100 for longer (20)
 	@exec env TIDEGATE_TEST_FAULT_ROUNDS=$(or $(ROUNDS),20) $(BIN)/python -m pytest tests/faults $(ARGS)
@@ -212,7 +212,9 @@ $(VENV)/.created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "tidegate needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make build PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) cannot create environments: install its venv module (Debian: apt install python3-venv)" >&2; exit 1; }
 	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || { echo "Python.h is missing: install the headers of $(PYTHON) (Debian: apt install python3-dev)" >&2; exit 1; }
-	@command -v $${CC:-cc} >/dev/null || { echo "tidegate needs a C compiler (Debian: apt install gcc libc6-dev)" >&2; exit 1; }
+	@cc="$${CC:-$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_config_var("CC") or "cc")')}"; \
+	command -v $${cc%% *} >/dev/null || { echo "tidegate needs a C compiler, and there is no $${cc%% *}, which $(PYTHON) asks for: install one (Debian: apt install gcc libc6-dev) or name another: make build CC=clang" >&2; exit 1; }; \
+	echo '#include <stdlib.h>' | $$cc -E - >/dev/null 2>&1 || { echo "$$cc does not find stdlib.h: install the headers of the C library (Debian: apt install libc6-dev)" >&2; exit 1; }
 	$(call quietly,Creating $(VENV) with $(PYTHON),$(PYTHON) -m venv --clear $(VENV))
 	@touch $@
 
@@ -246,8 +248,11 @@ $(VENV)/.installed: pyproject.toml setup.py $(VENV)/.run
 	$(call quietly,Installing tidegate,TIDEGATE_NATIVE=0 $(PIP) install --no-build-isolation --no-deps -e .)
 	@touch $@
 
+built: $(VENV)/.installed build/.$(MODE)
+	@:
+
 # Each mode is compiled in a place of its own and copied from there: going back and forth compiles nothing.
 build/.$(MODE): $(VENV)/.build $(NATIVE)
-	$(call quietly,Compiling the native core ($(MODE); the first time takes most of a minute),$(BIN)/python setup.py -q build_ext --inplace)
+	$(call quietly,Compiling the native core ($(MODE)$(if $(wildcard build/$(MODE)),,; the first time takes most of a minute)),$(BIN)/python setup.py -q build_ext --inplace)
 	@$(BIN)/python -m compileall -q src/tidegate  # where nothing may be written at run time, each start would compile
 	@rm -f build/.release build/.debug; touch $@

@@ -50,9 +50,8 @@ def drain(results: Results) -> Section:
             f"{upper(found.title)}; {turns(found.rows)}, CPU of the whole process, its start included.",
             rates_table("read, classify, batch, acknowledge, commit", found.medians),
             f"{better(found.medians)} The raw loop only reads and frees, on the C library's allocator; tidegate runs "
-            "on mimalloc, an extra that `make build` installs ([why](adr/0001-allocator.md)). franz-go's and Rust's "
-            "loops look one field up; they classify, batch and settle nothing. The Python loops do what a Python app "
-            "would do.",
+            "on mimalloc, an extra that `make build` installs ([why](adr/0001-allocator.md)). franz-go's loop looks "
+            "one field up; it classifies, batches and settles nothing. The Python loops do what a Python app would do.",
             measured(results, found, ADDED),
         ),
         {"bench-drain.svg": drawn},
@@ -92,6 +91,19 @@ def peers_text(found: Peers) -> str:
     return f"Versions: {', '.join(versions)}." + (f" Without a result: {', '.join(failed)}." if failed else "")
 
 
+def backlog(sent: Peers) -> str:
+    """What the defaults make of a backlog without an end to the run."""
+    plain, held = sent.medians["tidegate"], sent.medians.get("tidegate pause-only")
+    if held is None:
+        return ""
+    return (
+        "A backlog is a surge to tidegate: with its defaults it parks of the lower classes what does not fit its "
+        "buffers, brings it back in its own time, and has all of it at the app at "
+        f"{millions(plain.records_per_second)} events a second; `TIDEGATE_PARKING_TOPIC=none` (pause-only) leaves it "
+        f"in its topic, {millions(held.records_per_second)}."
+    )
+
+
 def peers(results: Results) -> Section:
     read, sent = results.peers_drain, results.peers_push
     note = "{}; broker, program and app on {} cores."
@@ -119,6 +131,7 @@ def peers(results: Results) -> Section:
             measured(results, read, "make bench-peers"),
             picture("bench-peers-push.svg", "Events per second pushed to an HTTP app, tidegate beside other programs"),
             rates_table("push, batches of 500", sent.medians),
+            backlog(sent),
             better(sent.medians),
             ("Events came twice from " + ", ".join(sorted(set(map(str, duplicates)))) + "." if duplicates else "")
             + (" Not all came from " + ", ".join(sorted(set(map(str, missing)))) + "." if missing else ""),

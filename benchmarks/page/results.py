@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -44,7 +44,7 @@ class Medians(Strict):
 class Rates(Report):
     """drain and push; `rows` has every turn."""
 
-    app: dict[str, int]
+    app: dict[str, Any]
     medians: dict[str, Medians]
     rows: list[dict[str, Any]]
 
@@ -190,9 +190,6 @@ class Results(Strict):
     stage_c: StageC
     peers_drain: Peers
     peers_push: Peers
-
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 def load(place: Path = PLACE) -> Results:

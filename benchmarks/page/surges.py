@@ -32,6 +32,25 @@ def three(row: StageRow, kind: str) -> str:
     return ("≥ " if row.undelivered else "") + " / ".join(duration(age) for age in ages)
 
 
+def of_burst(row: StageRow, kind: str, figure: str) -> str:
+    found = row.ages[kind].get("burst")
+    return duration(getattr(found, figure) if found else None, row.undelivered > 0)
+
+
+def fate(rows: list[StageRow]) -> str:
+    """What was not delivered, or twice, and who came to nothing."""
+    left = [f"{row.contender} ({row.undelivered:,} of {row.sent:,})" for row in rows if row.undelivered]
+    twice = [f"{row.contender} ({row.twice:,})" for row in rows if row.twice]
+    failed = [row.contender for row in rows if row.error]
+    parts = (
+        ("Not delivered when the run was cut off", left),
+        ("Delivered twice", twice),
+        ("Without a result", failed),
+    )
+    told = " ".join(f"{what}: {listed(names)}." for what, names in parts if names)
+    return told or "Nothing was lost, or delivered twice, by anyone."
+
+
 def stage_c(results: Results) -> Section:
     found = results.stage_c
     whole = [row for row in found.rows if not row.error]
@@ -39,6 +58,7 @@ def stage_c(results: Results) -> Section:
     mine = burst[OURS]
     best = min(age.p99_ms for name, age in burst.items() if name != OURS)
     order = sorted(whole, key=lambda row: burst[row.contender].p99_ms if row.contender in burst else 1e12)
+    cut = [row.contender for row in whole if row.undelivered]
     drawn = chart.bars(
         "Age of a purchase at the app in a surge of 20 s",
         {
@@ -50,7 +70,8 @@ def stage_c(results: Results) -> Section:
         text=chart.milliseconds,
         log=True,
         highlight=[OURS],
-        note="20,000 events/s for 20 s into an app of 5,000/s. A logarithmic scale.",
+        note="20,000 events/s for 20 s into an app of 5,000/s. A logarithmic scale."
+        + (f" {listed(cut)}: of what had come when the run was cut off." if cut else ""),
     )
     others = {row.contender: row for row in whole if row.contender != OURS}
     cheaper = [name for name, row in others.items() if row.cpu_us_per_record < ours(whole).cpu_us_per_record]
@@ -59,13 +80,6 @@ def stage_c(results: Results) -> Section:
         for name, row in others.items()
         if not row.undelivered and row.delivered_after_seconds < ours(whole).delivered_after_seconds
     ]
-    left = [f"{row.contender} ({row.undelivered:,} of {row.sent:,})" for row in whole if row.undelivered]
-    twice = [f"{row.contender} ({row.twice:,})" for row in whole if row.twice]
-    fate = "Nothing was lost, or delivered twice, by anyone." if not left and not twice else ""
-    if left:
-        fate += f"Not delivered when the app had waited for 15 s: {listed(left)}. "
-    if twice:
-        fate += f"Delivered twice: {listed(twice)}."
     return Section(
         paragraphs(
             "## In a surge, beside other programs",
@@ -89,8 +103,8 @@ def stage_c(results: Results) -> Section:
                     (
                         f"**{row.contender}**" if row.contender == OURS else row.contender,
                         three(row, "purchase"),
-                        duration(row.ages["cart"]["burst"].p99_ms if "burst" in row.ages["cart"] else None),
-                        duration(row.ages["view"]["burst"].p50_ms if "burst" in row.ages["view"] else None),
+                        of_burst(row, "cart", "p99_ms"),
+                        of_burst(row, "view", "p50_ms"),
                         f"{row.cpu_us_per_record:.1f}",
                         f"{row.peak_rss_mib:.0f}",
                         f"{row.delivered_after_seconds:.0f} s",
@@ -98,7 +112,7 @@ def stage_c(results: Results) -> Section:
                     for row in order
                 ),
             ),
-            fate,
+            fate(found.rows),
             "tidegate parked the page views and delivered them last: they are older than the others', a fifth of the "
             "app is left free while they come back, and it pays with CPU for small batches, which is what keeps a "
             f"purchase's way short. Less CPU: {listed(cheaper)}. All delivered sooner: {listed(sooner)}.",

@@ -43,8 +43,7 @@ def latency(results: Results) -> Section:
                 ),
             ),
             "Kafka's time is in whole milliseconds, so each figure may be up to 1 ms too high. No other program was "
-            "measured here: a plain consumer loop without batches has less between Kafka and the app, and is the "
-            "better where nothing ever queues.",
+            "measured here.",
             measured(results, found, "make bench-e2e"),
         ),
         {"bench-latency.svg": drawn},
@@ -65,7 +64,7 @@ def start(results: Results) -> Section:
             "## Start, idle, and after an outage",
             f"Start to the first event at the app: {found.first_event_seconds:.2f} s, the making of the parking topic "
             f"included; idle: {found.idle_cpu_share * 100:.1f} % of a core; `tidegate --version`: "
-            f"{found.version_seconds * 1e3:.0f} ms. A program in Go or Rust starts in less.",
+            f"{found.version_seconds * 1e3:.0f} ms.",
             measured(results, found, "make bench-e2e"),
             "After the app was away and its topic was held, the backlog drains about as fast as without: "
             f"{ratios}, of the rate with the app there all the time.",

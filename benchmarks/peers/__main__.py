@@ -26,7 +26,7 @@ from benchmarks.e2e.__main__ import kafka
 from benchmarks.e2e.runner import ROOT, machine
 
 sys.path.insert(0, str(ROOT / "tests"))
-from benchmarks.peers.lineup import Peer, own, taking_part, versions
+from benchmarks.peers.lineup import OWN, Peer, own, taking_part, versions
 from benchmarks.surge import stage_c
 from benchmarks.surge.lineup import peers_home
 from harness.install import KafkaUnavailableError
@@ -119,7 +119,7 @@ def middle(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
 
 def stage(runner: Path, bootstrap: str, name: str, peers: list[Peer], options: argparse.Namespace) -> dict[str, Any]:
     """All turns of a stage; in each another one begins, so that a drift of the machine meets all alike."""
-    labels = {peer.name: peer.label for peer in peers} | {"tidegate": "tidegate"}
+    labels = {peer.name: peer.label for peer in peers} | {one.replace(" ", "-"): one for one in OWN[name]}
     names = list(labels) if not options.only else [one for one in labels if one in options.only]
     rows = []
     for rep in range(options.reps):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.e2e.runner import TIDEGATE, tidegate
 from benchmarks.surge import stage_c
+from benchmarks.surge.lineup import FORMS
 
 Version = Callable[[Path], str]  # from PEERS_HOME
 
@@ -68,16 +69,20 @@ PEERS = (
         "src/rust/target/release/rustcount",
         _text("src/rust/Cargo.lock", _CARGO, "rust-rdkafka"),
     ),
-    Peer("ck-loop-tuned", "confluent-kafka loop, tuned", "AB", _CLIENT, _python("confluent-kafka", "orjson")),
-    Peer("ck-loop", "confluent-kafka loop, defaults", "A", _CLIENT, _python("confluent-kafka", "orjson")),
+    Peer("ck-loop-tuned", "confluent-kafka loop (tuned)", "AB", _CLIENT, _python("confluent-kafka", "orjson")),
+    Peer("ck-loop", "confluent-kafka loop (defaults)", "A", _CLIENT, _python("confluent-kafka", "orjson")),
     Peer("aiokafka", "aiokafka", "AB", "venv/lib/*/site-packages/aiokafka", _python("aiokafka", "aiohttp")),
     Peer("faststream", "FastStream", "A", "venv/lib/*/site-packages/faststream", _python("faststream")),
     Peer("parallel-consumer", "parallel-consumer", "ABC", _JAR, _PARALLEL),
     Peer("arroyo", "arroyo", "ABC", _ARROYO, _python("sentry-arroyo")),
     Peer("connect", "Redpanda Connect", "BC", "bin/connect", _CONNECT),
-    Peer("dapr", "Dapr, bulk", "BC", "bin/daprd", _dapr),
-    Peer("ck-loop", "confluent-kafka loop, pausing", "C", _CLIENT, _python("confluent-kafka", "aiohttp")),
+    Peer("dapr", "Dapr (bulk)", "BC", "bin/daprd", _dapr),
+    Peer("ck-loop", "confluent-kafka loop (pausing)", "C", _CLIENT, _python("confluent-kafka", "aiohttp")),
 )
+
+# tidegate's forms by stage, as the surge names them. A backlog that it has to push without an end to it is a surge to
+# it: of what may be deferred it parks what does not fit, and brings it back later. So B also has it without parking.
+OWN = {"A": ("tidegate",), "B": ("tidegate", "tidegate pause-only"), "C": ("tidegate",)}
 
 
 def taking_part(stage: str, home: Path) -> tuple[list[Peer], list[str]]:
@@ -90,11 +95,11 @@ def taking_part(stage: str, home: Path) -> tuple[list[Peer], list[str]]:
 
 
 def own(stage: str) -> list[str]:
-    """tidegate as one more contender, as their --add takes it: NAME=COMMAND.
+    """tidegate's forms, as their --add takes them: NAME=COMMAND.
 
     In A its last line has to say `n`, which its summary calls `records`; in B and C it runs until it is stopped."""
     if stage != "A":
-        return [stage_c.added("tidegate", {})]
+        return [stage_c.added(name, FORMS[name]) for name in OWN[stage]]
     settings = tidegate("tidegate", "blackhole:").env
     command = shlex.join(["env", *(f"{name}={value}" for name, value in settings.items()), *TIDEGATE])
     return [f"tidegate={shlex.join(['sh', '-c', command + ' | sed s/records/n/'])}"]

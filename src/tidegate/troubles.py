@@ -139,10 +139,14 @@ async def _in_a_thread(settings: Settings) -> Trouble | None:
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Trouble | None] = loop.create_future()
 
+    def take(found: Trouble | None) -> None:
+        if not answer.done():
+            answer.set_result(found)
+
     def look() -> None:
         found = diagnose(settings)
         with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(lambda: answer.done() or answer.set_result(found))
+            loop.call_soon_threadsafe(take, found)
 
     threading.Thread(target=look, name="tidegate-look", daemon=True).start()
     return await answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,11 @@ def test_an_app_that_is_not_there_yet(scenes: Scenes) -> None:
         (told,) = lines(one, event="target down")
         assert (told["reason"], url in told["target"]) == ("connect-refused", True)
         assert "Start the app, or correct host and port in TIDEGATE_SINK_URL" in told["hint"]
-        assert one.alive
+        one.wait_until(lambda: lines(one, event="ops endpoints are there"), 20, "probes")
+        (there,) = lines(one, event="ops endpoints are there")
+        for probe in ("livez", "readyz"):  # a new process would find the app no better
+            with urllib.request.urlopen(f"http://{there['address']}/{probe}", timeout=5) as answer:
+                assert answer.status == 200
         one.stop(15)
 
 

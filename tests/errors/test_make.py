@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 TOOLS = ("bash", "sh", "env", "make", "grep", "mkdir", "touch", "rm", "tail", "cat")
 
 
-def build(where: Path, python: Path, tools: Sequence[str] = TOOLS) -> str:
+def build(where: Path, python: Path | str, tools: Sequence[str] = TOOLS) -> str:
     """Runs ``make build`` with nothing on its path but these, into a directory of its own; returns what it said."""
     path = where / "bin"
     path.mkdir()
@@ -76,4 +76,4 @@ def test_with_a_python_that_is_too_old(tmp_path: Path) -> None:
 
 
 def test_without_any_python(tmp_path: Path) -> None:
-    assert "no such python3 found" in build(tmp_path, Path(""))
+    assert "no such python3 found" in build(tmp_path, "")
