@@ -29,7 +29,7 @@ class Distributions(NamedTuple):
 def distributions() -> Distributions:
     """Built at the first call after a change of anything that goes into them, by a process of its own.
 
-    Takes a minute and a half of one core. Kept in ``build/package``, which processes that test at once share. Raises
+    Takes a minute of two cores. Kept in ``build/package``, which processes that test at once share. Raises
     RuntimeError with the builder's output.
     """
     made = once(ROOT / "build" / "package" / _digest(), _build)
@@ -61,14 +61,8 @@ def _build(scratch: Path) -> Path:
     # The builder's environment is made of [build-system] in pyproject.toml alone, as at a user's, in these versions.
     constraints = scratch / "constraints.txt"
     constraints.write_text("\n".join(locked("build")))
-    quicker = scratch / "quicker.cfg"  # read by setuptools beside the project's own
-    quicker.write_text(f"[build_ext]\nparallel = {os.cpu_count()}\n")
-    environment = os.environ | {
-        "PIP_CONSTRAINT": str(constraints),
-        "DIST_EXTRA_CONFIG": str(quicker),
-        "LDFLAGS": "-Wl,--strip-debug",
-    }
-    for name in ("TIDEGATE_DEBUG", "TIDEGATE_SANITIZE", "PYTHONPATH"):
+    environment = os.environ | {"PIP_CONSTRAINT": str(constraints), "LDFLAGS": "-Wl,--strip-debug"}
+    for name in ("TIDEGATE_DEBUG", "TIDEGATE_SANITIZE", "TIDEGATE_NATIVE", "PYTHONPATH"):
         environment.pop(name, None)
     run(sys.executable, "-m", "build", "--outdir", out, tree, cwd=scratch, environment=environment)
     return out

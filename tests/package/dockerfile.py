@@ -64,7 +64,7 @@ def build(stage: Stage, opt: Path, source: Path) -> None:
     tools.mkdir()
     (tools / "python").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
     environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"}
-    for name in ("VIRTUAL_ENV", "PYTHONPATH", "TIDEGATE_DEBUG", "TIDEGATE_SANITIZE"):
+    for name in ("VIRTUAL_ENV", "PYTHONPATH", "TIDEGATE_DEBUG", "TIDEGATE_SANITIZE", "TIDEGATE_NATIVE"):
         environment.pop(name, None)
     opt.mkdir()
     source.mkdir()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+from harness import install
 from harness.fixtures import require
 from tidegate import values
 from tidegate.broker.embedded import EmbeddedBroker
@@ -68,6 +71,16 @@ def test_it_is_neither_root_nor_a_shell_and_listens_where_it_says() -> None:
     assert (image.words("ENTRYPOINT"), image.words("CMD")) == (["tidegate"], ["run"])
     assert image.words("HEALTHCHECK") == ["tidegate", "health", "live"]
     assert image.last("EXPOSE") == values.OPS_ADDRESS.rpartition(":")[2]
+
+
+def test_the_compose_file_has_settings_that_are_valid_and_the_kafka_of_the_tests() -> None:
+    text = (ROOT / "deploy" / "compose.yaml").read_text()
+    settings = dict(re.findall(r"^ +(TIDEGATE_\w+): (.+)$", text, re.MULTILINE))
+    assert {"TIDEGATE_KAFKA_BOOTSTRAP_SERVERS", "TIDEGATE_TOPICS", "TIDEGATE_SINK_URL"} <= settings.keys()
+    checked = [sys.executable, "-m", "tidegate", "validate"]
+    done = subprocess.run(checked, env=os.environ | settings, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "ok\n"), done.stderr
+    assert f"image: apache/kafka:{install.VERSION}\n" in text
 
 
 def test_every_module_is_compiled_and_no_tool_is_left(made: Path) -> None:

@@ -252,3 +252,14 @@ cdef extern from "tg_parked.h" nogil:
 
 cdef extern from "tg_time.h" nogil:
     int tg_time_read(const uint8_t *text, size_t len, int64_t *ms) noexcept
+
+
+cdef extern from "tg_wakeup.h" nogil:
+    ctypedef struct tg_wakeup:
+        int wait_fd
+        int wake_fd
+
+    int tg_wakeup_open(tg_wakeup *w) noexcept
+    void tg_wakeup_wake(int wake_fd) noexcept
+    void tg_wakeup_clear(const tg_wakeup *w) noexcept
+    void tg_wakeup_close(const tg_wakeup *w) noexcept

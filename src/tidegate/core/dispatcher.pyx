@@ -5,9 +5,9 @@ from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport malloc
 from libc.string cimport memcpy
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
-from posix.unistd cimport write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_u64, tg_swap_i32
+from tidegate.core.csrc cimport tg_wakeup_wake
 from tidegate.core.cut cimport cut_batch, deliverable, identify, tg_cut
 from tidegate.core.encode cimport (
     TG_FORMAT_ENVELOPE,
@@ -157,7 +157,7 @@ cdef class Dispatcher:
         if self._room_wanted is not NULL:
             tg_fence()  # the room made is visible before the flag is read
             if tg_load_i32(self._room_wanted) and tg_swap_i32(self._room_wanted, 0):
-                wake_fd(self._reader_fd)
+                tg_wakeup_wake(self._reader_fd)
 
     cdef Batch _build(self, int klass, int64_t now_ns):
         """A batch of the class's oldest records. The head is known to be there and live."""
@@ -365,8 +365,3 @@ cdef class Dispatcher:
 cdef uint8_t *raw_write(tg_record *record, uint8_t *out) noexcept nogil:
     memcpy(out, record_bytes(record), record.value_len)
     return out + record.value_len
-
-
-cdef void wake_fd(int fd) noexcept nogil:
-    cdef unsigned long long one = 1
-    write(fd, &one, sizeof(one))

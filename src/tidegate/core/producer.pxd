@@ -4,7 +4,7 @@
 from libc.stddef cimport size_t
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from tidegate.core.csrc cimport tg_header, tg_parked
+from tidegate.core.csrc cimport tg_header, tg_parked, tg_wakeup
 from tidegate.core.pool cimport tg_entry
 from tidegate.core.rdkafka cimport rd_kafka_message_t, rd_kafka_queue_t, rd_kafka_t, rd_kafka_topic_t
 from tidegate.core.reports cimport Reports
@@ -23,7 +23,7 @@ cdef struct tg_connection:      # what `renew` puts in another's place
 cdef class Producer(Reports):
     cdef readonly str name               # of the topic
     cdef bytes _servers                  # bootstrap.servers
-    cdef int _fd                         # the event loop sleeps on it
+    cdef tg_wakeup _wakeup               # the event loop sleeps on it
     cdef object _reader                  # keeps alive what the next two belong to
     cdef int _reader_fd                  # written to when there is room, or something given back; -1: none
     cdef int32_t *_room_wanted           # the reader's flag

@@ -13,10 +13,18 @@ import os
 
 from libc.stdlib cimport free, malloc, realloc
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
-from posix.unistd cimport close, read, write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_store_i32, tg_swap_i32
-from tidegate.core.csrc cimport TG_PARKED_OK, tg_parked_decode, tg_parked_encode, tg_parked_size
+from tidegate.core.csrc cimport (
+    TG_PARKED_OK,
+    tg_parked_decode,
+    tg_parked_encode,
+    tg_parked_size,
+    tg_wakeup_clear,
+    tg_wakeup_close,
+    tg_wakeup_open,
+    tg_wakeup_wake,
+)
 from tidegate.core.ledger cimport Ledger
 from tidegate.core.mailbox cimport Mailbox
 from tidegate.core.pool cimport Pool
@@ -95,7 +103,7 @@ cdef class Producer(Reports):
                  uint32_t records=65536, size_t bytes=16 << 20, int attempts=3, double retry_seconds=1.0,
                  int32_t partitions=0):
         self.rk = rdkafka()
-        self._fd = self._reader_fd = -1
+        self._wakeup.wait_fd = self._wakeup.wake_fd = self._reader_fd = -1
         self.ledger, self.mailbox, self.name = ledger, Mailbox(), topic
         self.pool = Pool(records, bytes)
         self.max_attempts, self.retry_ns = min(max(attempts, 1), 16), <int64_t>(retry_seconds * 1e9)
@@ -114,7 +122,8 @@ cdef class Producer(Reports):
             "queue.buffering.max.kbytes": str((self.pool.max_bytes + self.pool.own_max_bytes) // 1024
                                               + 2 * largest_kbytes + 1),
         } | made
-        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        if (problem := tg_wakeup_open(&self._wakeup)) != 0:
+            raise OSError(problem, os.strerror(problem))
         self._properties = made
         cdef tg_connection one = self._connect()
         self.client, self.queue, self.topic = one.client, one.queue, one.topic
@@ -123,8 +132,7 @@ cdef class Producer(Reports):
         cdef tg_connection one = tg_connection(self.client, self.queue, self.topic)
         with nogil:
             self._destroy(&one)
-        if self._fd >= 0:
-            close(self._fd)
+        tg_wakeup_close(&self._wakeup)
         free(self._scratch)
 
     cdef tg_connection _connect(self) except *:
@@ -134,7 +142,7 @@ cdef class Producer(Reports):
                                 TG_RK_EVENT_DR | TG_RK_EVENT_ERROR | TG_RK_EVENT_LOG)
         one.queue = self.rk.queue_get_main(one.client)
         self.rk.set_log_queue(one.client, one.queue)
-        self.rk.queue_io_event_enable(one.queue, self._fd, b"\1\0\0\0\0\0\0\0", 8)
+        self.rk.queue_io_event_enable(one.queue, self._wakeup.wake_fd, b"\1\0\0\0\0\0\0\0", 8)
         one.topic = self.rk.topic_new(one.client, self.name.encode(), NULL)
         if one.topic is NULL:
             words = self.rk.err2str(self.rk.last_error()).decode()
@@ -258,18 +266,17 @@ cdef class Producer(Reports):
 
     def fileno(self) -> int:
         """A descriptor that is readable when `drain` has something to do. It stays this object's."""
-        return self._fd
+        return self._wakeup.wait_fd
 
     def drain(self) -> list:
         """Settles what Kafka acknowledged and tries again what it did not. When `fileno` is readable, and with every
         tick, for retries are due by time. Returns what failed since the last call, one `ParkingFailure` a reason."""
         cdef int64_t now_ns = clock_ns()
-        cdef unsigned long long number
         cdef bint again, was_stalled = self.stalled
         if self.client is NULL:
             return []
         with nogil:
-            read(self._fd, &number, sizeof(number))
+            tg_wakeup_clear(&self._wakeup)
         if self._renewing:
             return []
         with nogil:
@@ -277,8 +284,7 @@ cdef class Producer(Reports):
             if self.pool.publish() or (was_stalled and not self.stalled):
                 self._wake()
             if again:
-                number = 1
-                write(self._fd, &number, sizeof(number))
+                tg_wakeup_wake(self._wakeup.wake_fd)
         return self._failures() if self.trouble_count else []
 
     cdef void _watch(self, object reader, int32_t *wanted, int fd) noexcept:
@@ -288,12 +294,11 @@ cdef class Producer(Reports):
         self._reader_fd = fd
 
     cdef void _wake(self) noexcept nogil:
-        cdef unsigned long long one = 1
         if self._room_wanted is NULL:
             return
         tg_fence()  # the room made is visible before the flag is read
         if tg_load_i32(self._room_wanted) and tg_swap_i32(self._room_wanted, 0):
-            write(self._reader_fd, &one, sizeof(one))
+            tg_wakeup_wake(self._reader_fd)
 
     cdef list _failures(self):
         cdef tg_trouble *one

@@ -8,13 +8,13 @@ as it is; auto.offset.reset=error then says when that is out of range).
 
 import threading
 
-from libc.stdint cimport int32_t, int64_t, intptr_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, intptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport strcmp
-from posix.unistd cimport write
 
 from tidegate.core.atomic cimport tg_load_i32, tg_store_i32
 from tidegate.core.client cimport RETRY_NS
+from tidegate.core.csrc cimport tg_wakeup_wake
 from tidegate.core.mailbox cimport NOTE_ERROR
 from tidegate.core.rdkafka cimport (
     TG_RK_ADMIN_DESCRIBETOPICS,
@@ -283,11 +283,10 @@ cdef class Questions:
     def _fetch(self):
         """The thread's: rd_kafka_committed blocks. There is a question without waiting among the admin client's, but
         it goes on asking the coordinator that it knew first, also when another broker is that now."""
-        cdef uint64_t one = 1
         with nogil:
             self.lent_err = self.rk.committed(self.client, self.lent, COMMITTED_MS)
             tg_store_i32(&self.back, 1)
-            write(self.wake_fd, &one, sizeof(one))
+            tg_wakeup_wake(self.wake_fd)
 
     # --- answers ----------------------------------------------------------------------------------
 

@@ -2,10 +2,10 @@
 
 import threading
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
-from posix.unistd cimport read
+from libc.stdint cimport int32_t, int64_t
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_load_i64, tg_store_i32
+from tidegate.core.csrc cimport tg_wakeup_clear, tg_wakeup_wake
 from tidegate.core.dispatcher cimport Dispatcher
 from tidegate.core.handle cimport Handle
 from tidegate.core.lanes cimport TG_REPLAY
@@ -44,25 +44,24 @@ cdef class Reader(Rounds):
     @property
     def notify_fd(self) -> int:
         """Readable when records, notes or the thread's end are there; read it, then call arm()."""
-        return self._notify_fd
+        return self._notify.wait_fd
 
     def arm(self) -> None:
         """Asks for one more signal. Look at the rings after this, not before."""
-        cdef uint64_t count
-        read(self._notify_fd, &count, sizeof(count))
+        tg_wakeup_clear(&self._notify)
         tg_store_i32(&self._armed, 1)
         tg_fence()
 
     def watch(self, Dispatcher dispatcher not None) -> None:
         """Lets the dispatcher, and the producer, wake the reader when they made room for a held lane."""
-        dispatcher._watch(self, &self._room_wanted, self._wake_fd)
+        dispatcher._watch(self, &self._room_wanted, self._wake_up.wake_fd)
         if self._producer is not None:
-            self._producer._watch(self, &self._room_wanted, self._wake_fd)
+            self._producer._watch(self, &self._room_wanted, self._wake_up.wake_fd)
 
     def stand(self) -> None:
         """Stops reading. The group is still served and settled offsets are still stored. See `stands`."""
         tg_store_i32(&self._phase, STANDING)
-        self._signal(self._wake_fd)
+        tg_wakeup_wake(self._wake_up.wake_fd)
 
     @property
     def stands(self) -> bool:
@@ -73,7 +72,7 @@ cdef class Reader(Rounds):
         """Stores the last offsets, leaves the group and ends the thread within eleven seconds. See `join`."""
         with self._asking:
             tg_store_i32(&self._phase, CLOSING)
-        self._signal(self._wake_fd)
+        tg_wakeup_wake(self._wake_up.wake_fd)
 
     def join(self, timeout: float) -> bool:
         """Waits for the thread. False: it hangs in librdkafka, and the process can only be left by os._exit."""
@@ -192,7 +191,7 @@ cdef class Reader(Rounds):
             KeyError: a reason other than ring, span, budget, app-down and operator.
         """
         self.intake.order(lane, reason, pause)
-        self._signal(self._wake_fd)
+        tg_wakeup_wake(self._wake_up.wake_fd)
 
     def limit(self, int klass, rate) -> None:
         """How fast the topics may be read that a rule gave to a class and that can wait in Kafka: records/s over all of
@@ -204,12 +203,12 @@ cdef class Reader(Rounds):
         if klass >= TG_REPLAY:
             raise IndexError(f"there is no class {klass}")
         self.intake.limit(klass, rate)
-        self._signal(self._wake_fd)
+        tg_wakeup_wake(self._wake_up.wake_fd)
 
     def replay(self, double rate) -> None:
         """How fast the parking topic may be read, in records/s. 0, as it begins: not at all."""
         self.intake.limit(TG_REPLAY, rate)
-        self._signal(self._wake_fd)
+        tg_wakeup_wake(self._wake_up.wake_fd)
 
     def park_overflow(self, classes) -> None:
         """Classes of which records are parked that find their ring full; of the others such a one holds its lane."""

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 from posix.time cimport clockid_t
 
+from tidegate.core.csrc cimport tg_wakeup
 from tidegate.core.handle cimport Handle
 from tidegate.core.intake cimport Intake
 from tidegate.core.ledger cimport Ledger
@@ -27,8 +28,8 @@ cdef class Rounds:
     cdef Handle _first          # one handle, or two (decision 4): critical and high topics apart from the others
     cdef Handle _second
     cdef bint _two
-    cdef int _wake_fd           # the reader sleeps on it
-    cdef int _notify_fd         # the event loop sleeps on it
+    cdef tg_wakeup _wake_up     # the reader sleeps on it
+    cdef tg_wakeup _notify      # the event loop sleeps on it
     cdef int32_t _armed         # the event loop wants to be told of new records
     cdef int32_t _room_wanted   # a lane is held: the dispatcher tells when it made room
     cdef int32_t _phase
@@ -46,4 +47,3 @@ cdef class Rounds:
     cdef void _wake(self, Handle handle) noexcept nogil
     cdef int _round(self, int64_t now_ns) noexcept nogil
     cdef void _sleep(self, int timeout_ms) noexcept nogil
-    cdef void _signal(self, int fd) noexcept nogil

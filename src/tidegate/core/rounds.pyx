@@ -9,12 +9,17 @@ nor a full ring can cost the membership of the group.
 import os
 import threading
 
-from libc.stdint cimport uint64_t
 from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME, clock_gettime, timespec
-from posix.unistd cimport close, read, write
 
 from tidegate.core.atomic cimport tg_fence, tg_load_i32, tg_store_i32, tg_store_i64, tg_swap_i32
-from tidegate.core.csrc cimport TG_SCAN_GRAMMAR, TG_SCAN_STRUCTURE
+from tidegate.core.csrc cimport (
+    TG_SCAN_GRAMMAR,
+    TG_SCAN_STRUCTURE,
+    tg_wakeup_clear,
+    tg_wakeup_close,
+    tg_wakeup_open,
+    tg_wakeup_wake,
+)
 from tidegate.core.gate cimport Gate
 from tidegate.core.lanes cimport TG_ORDER_PAUSE, holds_itself, tg_lane
 from tidegate.core.rules cimport RuleTable
@@ -56,8 +61,8 @@ cdef class Rounds:
                              level=TG_SCAN_STRUCTURE if format == "ndjson" else TG_SCAN_GRAMMAR, gate=gate,
                              producer=producer, waits=waits, defers=defers, ttl_seconds=ttl_seconds)
         self._producer, self._parks = producer, producer is not None
-        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._notify_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        if (problem := tg_wakeup_open(&self._wake_up) or tg_wakeup_open(&self._notify)) != 0:
+            raise OSError(problem, os.strerror(problem))
         self._armed = 1
         self._beat_ns = clock_ns()
         self._wall_ahead_ns = clock_ns(CLOCK_REALTIME) - clock_ns()
@@ -67,7 +72,7 @@ cdef class Rounds:
         self._two = len(subscriptions) == 2
         made = [
             Handle(number, properties, topics, self.intake, self.mailbox, start=start, find_ends=find_ends,
-                   wake_fd=self._wake_fd)
+                   wake_fd=self._wake_up.wake_fd)
             for number, (properties, topics) in enumerate(subscriptions)
         ]
         self._first, self._second = made[0], made[len(made) - 1]
@@ -75,8 +80,8 @@ cdef class Rounds:
     def __dealloc__(self):
         # Not while librdkafka may still write to it: a client that did not close, or was never started, is left.
         if self._done and not self._close_timed_out:
-            close(self._wake_fd)
-            close(self._notify_fd)
+            tg_wakeup_close(&self._wake_up)
+            tg_wakeup_close(&self._notify)
 
     def _run(self):
         name_thread("tidegate-reader")
@@ -113,7 +118,7 @@ cdef class Rounds:
             if phase == READING and not self._failed:
                 worked = self._round(now_ns)
                 if worked and tg_load_i32(&self._armed) and tg_swap_i32(&self._armed, 0):
-                    self._signal(self._notify_fd)
+                    tg_wakeup_wake(self._notify.wake_fd)
             if now_ns - count_ns >= COUNT_NS:
                 count_ns = now_ns
                 self.intake.count_queued()
@@ -126,7 +131,7 @@ cdef class Rounds:
                     self._second.sweep()
             self.mailbox.flush()
             if self.mailbox._head != self.mailbox._tail:
-                self._signal(self._notify_fd)
+                tg_wakeup_wake(self._notify.wake_fd)
             if worked == 0:
                 self._sleep(5 if phase == CLOSING else POLL_MS)
         if not self._close_timed_out:
@@ -135,7 +140,7 @@ cdef class Rounds:
             if self._two:
                 self._second.destroy()
         tg_store_i32(&self._done, 1)
-        self._signal(self._notify_fd)
+        tg_wakeup_wake(self._notify.wake_fd)
 
     cdef void _follow_wall_clock(self) noexcept nogil:
         """Wakes librdkafka where the wall clock was put back.
@@ -197,11 +202,6 @@ cdef class Rounds:
 
     cdef void _sleep(self, int timeout_ms) noexcept nogil:
         cdef pollfd waiting
-        cdef uint64_t count
-        waiting.fd, waiting.events, waiting.revents = self._wake_fd, POLLIN, 0
+        waiting.fd, waiting.events, waiting.revents = self._wake_up.wait_fd, POLLIN, 0
         if poll(&waiting, 1, timeout_ms) > 0:
-            read(self._wake_fd, &count, sizeof(count))
-
-    cdef void _signal(self, int fd) noexcept nogil:
-        cdef uint64_t one = 1
-        write(fd, &one, sizeof(one))
+            tg_wakeup_clear(&self._wake_up)
