@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from tidegate.broker.absent import absent, missing_topic
 from tidegate.broker.diagnosis import explain
@@ -97,7 +98,7 @@ def test_what_is_not_known_here_is_logged_as_it_was() -> None:
     ],
 )
 def test_librdkafkas_words(code: int, words: str, name: str, what: str) -> None:
-    found = explain(settings(KAFKA_SASL_USERNAME="shop"), code, words)
+    found = explain(settings(KAFKA_SASL_USERNAME="shop", KAFKA_SASL_MECHANISM="PLAIN"), code, words)
     assert found is not None
     assert found.code == name
     assert found.code in TROUBLES
@@ -122,3 +123,12 @@ def test_which_topics_are_missing() -> None:
     assert "Did you mean" not in missing_topic("invoices", ["orders", "page-views"]).todo
     assert "such as a, b, c" in missing_topic("^x", ["d", "c", "__hidden", "b", "a"]).todo
     assert "There is none at all" in missing_topic("^x", ["__hidden"]).todo
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "GSSAPI"])
+def test_a_sign_in_without_a_password_is_not_told_of_one(mechanism: str) -> None:
+    chosen = settings().model_copy(update={"kafka": {"sasl.mechanisms": SecretStr(mechanism)}})
+    found = explain(chosen, -169, "sasl_ssl://k:1/1: no token")
+    assert found is not None
+    assert f"no sign-in at k:1 with {mechanism}" in found.what
+    assert "PASSWORD" not in found.todo

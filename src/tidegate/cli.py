@@ -25,7 +25,6 @@ _INTERRUPTED = 130
 _typer = typer.Typer(
     name="tidegate",
     no_args_is_help=True,
-    add_completion=sys.argv[1:2] != ["run"],  # 20 ms, of which the sidecar has no use
     # Pretty tracebacks show local variables: payloads and passwords.
     pretty_exceptions_enable=False,
     help="Keeps critical events flowing from Kafka to an app when the stream surges.\n\n"

@@ -94,14 +94,25 @@ def print_table(configuration: Configuration) -> None:
     settings = _table(*heads)
     for entry in entries(configuration):
         unit = (entry.unit,) if with_units else ()
-        cells = (entry.variable, entry.value or "–", *unit, entry.origin)
+        value, origin = (entry.value or "–", entry.origin) if with_units else _narrow(entry.value, entry.origin)
+        cells = (entry.variable, value, *unit, origin)
         settings.add_row(*map(Text, cells), style="dim" if entry.origin == DEFAULT else None)
     kafka = _table("librdkafka (one lane)", "value", "from")
     for name, value, origin in kafka_entries(configuration):
-        kafka.add_row(*map(Text, (name, value or "–", origin)), style="dim" if origin == "tidegate" else None)
+        style = "dim" if origin == "tidegate" else None
+        if not with_units:
+            value, origin = _narrow(value, origin)
+        kafka.add_row(*map(Text, (name, value or "–", origin)), style=style)
     console.print(settings)
     console.print()
     console.print(kafka)
+
+
+def _narrow(value: str, origin: str) -> tuple[str, str]:
+    """A file's path below what it holds: beside it, it would leave no room for the values of all others."""
+    if not origin.startswith(FILE):
+        return value or "–", origin
+    return f"{value or '–'}\n({origin.removeprefix(FILE)})", FILE.strip()
 
 
 def _table(name: str, *others: str) -> Table:

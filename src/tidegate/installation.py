@@ -22,6 +22,8 @@ def explain(error: ImportError) -> NativeLibraryError | None:
             words.rstrip("."), code="librdkafka-version", hint=_install("-U 'confluent-kafka>=2.15'")
         )
     name = error.name or ""
+    if error.path is not None and Path(error.path).parent == _HERE / "core":  # the loader names it without its package
+        name = _CORE + Path(error.path).name.partition(".")[0]
     if name == "tidegate.core" or name.startswith(_CORE):
         return _core(name, error)
     package = name.partition(".")[0]

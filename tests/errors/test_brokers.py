@@ -45,13 +45,13 @@ CASES: dict[str, tuple[Callable[[PickyKafka], Settings], str, str, str]] = {
         lambda picky: {"kafka_bootstrap_servers": picky.tls},
         "kafka-protocol",
         "speaks ssl, and this client plaintext",
-        "Set TIDEGATE_KAFKA_SECURITY_PROTOCOL=ssl.",
+        "Set TIDEGATE_KAFKA_SECURITY_PROTOCOL=ssl,",
     ),
     "TLS to plaintext": (
         lambda picky: tls(picky, picky.authority, picky.bootstrap_servers),
         "kafka-protocol",
         "speaks plaintext, and this client ssl",
-        "Set TIDEGATE_KAFKA_SECURITY_PROTOCOL=plaintext.",
+        "Set TIDEGATE_KAFKA_SECURITY_PROTOCOL=plaintext,",
     ),
     "no password where one is asked for": (
         lambda picky: {"kafka_bootstrap_servers": picky.sasl},
@@ -63,7 +63,7 @@ CASES: dict[str, tuple[Callable[[PickyKafka], Settings], str, str, str]] = {
         lambda picky: picky.login("shop") | {"kafka_bootstrap_servers": picky.sasl_tls},
         "kafka-protocol",
         "speaks sasl_ssl, and this client sasl_plaintext",
-        "Set TIDEGATE_KAFKA_SECURITY_PROTOCOL=sasl_ssl.",
+        "Set TIDEGATE_KAFKA_SECURITY_PROTOCOL=sasl_ssl,",
     ),
     "a password where none is asked for": (
         lambda picky: picky.login("shop") | {"kafka_bootstrap_servers": picky.bootstrap_servers},

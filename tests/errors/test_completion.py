@@ -89,13 +89,3 @@ def test_each_shell_has_its_script(shell: str) -> None:
     assert done.returncode == 0, done.stderr
     assert "_TIDEGATE_COMPLETE" in done.stdout
     assert "tidegate" in done.stdout
-
-
-def test_the_sidecar_does_not_pay_for_it() -> None:
-    code = (
-        "import sys; sys.argv[1:] = ['run', '--help']; from tidegate.__main__ import main; main(); print(*sys.modules)"
-    )
-    env = environment(allocator="system")  # or it would begin anew, without this
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
-    assert "shellingham" not in done.stdout.splitlines()[-1].split()
-    assert "--install-completion" not in done.stdout

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +75,29 @@ def test_credentials_out_of_a_url_say_so() -> None:
     env = tidegate("config", "--format", "env", sink_url=f"http://shop:{SECRET}@app/events").stdout
     assert "# TIDEGATE_SINK_AUTHORIZATION='***'" in env
     assert SECRET not in env + done.stdout
+
+
+def test_in_80_columns_a_long_path_leaves_room_for_values(tmp_path: Path) -> None:
+    screen, terminal = pty.openpty()
+    url = "http://localhost:8080/events"
+    given = {"sink_url": url, "kafka_sasl_password_file": tmp_path / "password", "group_id_file": tmp_path / "group"}
+    for name in ("password", "group"):
+        (tmp_path / name).write_text("held")
+    environ = environment(**given) | {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "xterm"}
+    with subprocess.Popen([sys.executable, "-m", "tidegate", "config"], stdout=terminal, env=environ) as process:
+        os.close(terminal)
+        told = b""
+        with contextlib.suppress(OSError):  # Linux says the end of a terminal so
+            while part := os.read(screen, 65536):
+                told += part
+    os.close(screen)
+    assert process.returncode == 0
+    rows = re.sub(r"\x1b\[[0-9;]*m", "", told.decode()).splitlines()
+    assert max(map(len, rows)) <= 80
+    (row,) = (row for row in rows if row.startswith("TIDEGATE_SINK_URL "))
+    assert row.split() == ["TIDEGATE_SINK_URL", url, "environment"]
+    (row,) = (row for row in rows if row.startswith("TIDEGATE_GROUP_ID "))
+    assert row.split() == ["TIDEGATE_GROUP_ID", "held", "file"]
+    folded = "".join(row.replace(" ", "") for row in rows)
+    assert f"({tmp_path}/group)" in folded
+    assert f"({tmp_path}/password)" in folded

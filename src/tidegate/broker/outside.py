@@ -91,7 +91,7 @@ def _unfolded(error: TidegateError) -> str:
 
 def _topics(settings: Settings, cluster: Cluster, known: Mapping[str, int]) -> Iterator[Finding]:
     missing = absent(settings.topics, known)
-    read = [topic for topic in known if any(values.matches_topic(entry, topic) for entry in settings.topics)]
+    read = [topic for topic in sorted(known) if any(values.matches_topic(entry, topic) for entry in settings.topics)]
     rights = {} if cluster.embedded else cluster.topic_rights([*read, *(t for t in missing if not t.startswith("^"))])
     for topic in sorted(missing):
         denied = rights.get(topic) == TOPIC_DENIED
