@@ -33,12 +33,15 @@ def sample(settings: Settings, topics: Sequence[str], count: int, *, oldest: boo
 
     for taken in take(settings, topics, count, _print, oldest=oldest, wait_seconds=wait_seconds):
         print(f"tidegate: {_words(taken, count, oldest=oldest)}", file=sys.stderr)
+        if taken.unreadable:
+            why = "without their headers, as a name among them is not UTF-8"
+            print(f"tidegate: {taken.unreadable:,} of them {why}", file=sys.stderr)
 
 
 def _print(records: Sequence[Record]) -> None:
     from tidegate.samples import write_sample
 
-    for event, partition, offset, timestamp_ms in records:
+    for event, partition, offset, timestamp_ms, _ in records:
         sys.stdout.buffer.write(write_sample(event, partition=partition, offset=offset, ts=timestamp_ms) + b"\n")
     sys.stdout.buffer.flush()  # whoever reads them may be judging each
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import os
 import threading
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, cimpl
 from confluent_kafka.admin import AdminClient
 
 from harness import commits
@@ -92,6 +93,36 @@ def test_bytes_arrive_as_they_are(broker: Broker) -> None:
         Sample(topic, None, [], None),
         Sample(topic, b"", [], b""),
     ]
+
+
+def send_raw(servers: str, topic: str, name: bytes, value: bytes) -> None:
+    """One record with a header of this name, which confluent-kafka's producer takes as text only."""
+    library = ctypes.CDLL(cimpl.__file__)  # and what it was linked to: the client itself
+    new, conf, errstr = library.rd_kafka_new, library.rd_kafka_conf_new, ctypes.create_string_buffer(512)
+    new.restype = conf.restype = ctypes.c_void_p
+    made = ctypes.c_void_p(conf())
+    assert library.rd_kafka_conf_set(made, b"bootstrap.servers", servers.encode(), errstr, 512) == 0
+    producer = ctypes.c_void_p(new(0, made, errstr, ctypes.c_size_t(512)))
+    size = ctypes.c_size_t
+    parts = (1, topic.encode(), 4, value, size(len(value)), 7, 2, 9, name, b"1", size(1), 0)
+    assert library.rd_kafka_producev(producer, *parts) == 0  # topic, value, copied; a header
+    assert library.rd_kafka_flush(producer, 20_000) == 0
+    library.rd_kafka_destroy(producer)
+
+
+def test_a_header_whose_name_is_no_text_costs_the_headers_alone(broker: Broker) -> None:
+    topic = made(broker, 1)
+    send_raw(broker.bootstrap_servers, topic, b"p", b"one")
+    for _ in range(3):
+        send_raw(broker.bootstrap_servers, topic, b"\xff", b"two")
+    found: list[Record] = []
+    told = sample(settings(broker.bootstrap_servers), [topic], 9, found.extend)
+    assert told == [Taken(topic, 4, 1, unreadable=3)]
+    assert [record.sample for record in found] == [
+        Sample(topic, None, [("p", b"1")], b"one"),
+        *[Sample(topic, None, [], b"two")] * 3,
+    ]
+    assert [record.unreadable for record in found] == [False, True, True, True]
 
 
 def test_several_topics_and_expressions(broker: Broker) -> None:

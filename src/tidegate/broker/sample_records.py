@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
+from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from tidegate import values
@@ -30,16 +31,26 @@ SECONDS = 10.0  # without an answer or a record, and nobody is there
 _BATCH = 500
 _LOOK_SECONDS = 0.05  # librdkafka waits so long for the batch to fill
 _NAMED_MOST = 10  # topics that an error lists
+# confluent-kafka makes texts of header names. Where one is not UTF-8 it leaves a hole in its list, and an error that
+# Python notices (SystemError) in calls from C, as this is: after a plain `message.headers()` the hole may be met, and
+# that is a crash.
+_HEADERS = methodcaller("headers")
 T = TypeVar("T")
 
 
 class Record(NamedTuple):
-    """A record and where it stands; `timestamp_ms` is None where it has none."""
+    """A record and where it stands.
+
+    Attributes:
+        timestamp_ms: None where it has none.
+        unreadable: it has headers that are left out, as a name of theirs is not UTF-8.
+    """
 
     sample: Sample
     partition: int
     offset: int
     timestamp_ms: int | None
+    unreadable: bool = False
 
 
 @dataclass(slots=True)
@@ -49,11 +60,13 @@ class Taken:
     Attributes:
         records: how many were handed out.
         partitions: how many the topic has.
+        unreadable: records whose headers were left out.
     """
 
     topic: str
     records: int
     partitions: int
+    unreadable: int = 0
 
 
 Emit = Callable[[Sequence[Record]], None]
@@ -86,12 +99,14 @@ def sample(
             ranges = reader.ranges(topic, partitions)
             records = reader.take(topic, ranges, count, oldest=oldest)
             emit(records)
-            found.append(Taken(topic, len(records), len(partitions)))
+            found.append(Taken(topic, len(records), len(partitions), sum(record.unreadable for record in records)))
             ends |= {(topic, number): one.end for number, one in ranges.items()}
         if wait_seconds > 0:
             for record in reader.wait(ends, {t.topic: count - t.records for t in found}, wait_seconds):
                 emit([record])
-                next(taken for taken in found if taken.topic == record.sample.topic).records += 1
+                taken = next(one for one in found if one.topic == record.sample.topic)
+                taken.records += 1
+                taken.unreadable += record.unreadable
         return found
 
 
@@ -208,9 +223,13 @@ class _Reader:
 def _record(message: Message) -> Record:
     kind, at = message.timestamp()
     key, value = message.key(), message.value()
-    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])  # what the stubs say is for producers
+    unreadable = False
+    try:
+        headers = cast("list[tuple[str, bytes | None]]", _HEADERS(message) or [])  # the stubs' str is for producers
+    except SystemError:
+        headers, unreadable = [], True
     event = Sample(message.topic() or "", key, headers, value)
-    return Record(event, message.partition() or 0, message.offset() or 0, at if kind else None)
+    return Record(event, message.partition() or 0, message.offset() or 0, at if kind else None, unreadable)
 
 
 def _unknown(settings: Settings, entry: str, known: Collection[str]) -> ConfigError:
