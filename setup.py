@@ -105,6 +105,10 @@ class BuildExt(build_ext):
                 extension.extra_objects = [self.object_of(source) for source in c_sources(extension.name)]
             finish(pool, [pool.submit(self.build_extension, extension) for extension in self.extensions])
 
+    def copy_extensions_to_source(self) -> None:
+        self.force = True  # or what another mode left there would stay wherever it is newer
+        super().copy_extensions_to_source()
+
     def build_object(self, source: str) -> None:
         if self.force or newer_group([source, *HEADERS, "setup.py"], self.object_of(source)):
             self.compiler.compile(
