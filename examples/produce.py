@@ -1,4 +1,4 @@
-"""Writes a shop's events to a topic: views, searches, carts, checkouts, one purchase in thirty.
+"""Writes a shop's events to a topic: views, searches, carts, checkouts, three in two hundred purchases.
 
     python examples/produce.py --topic shop.events --rate 500 --seconds 20
 
