@@ -445,7 +445,7 @@ def test_credentials_in_the_url_become_a_header() -> None:
     settings = configuration.settings
     assert settings.sink_url == "http://app/"
     assert settings.sink_authorization is not None
-    assert configuration.origins["sink_authorization"] == "environment"
+    assert configuration.origins["sink_authorization"] == "TIDEGATE_SINK_URL"
     assert SECRET in settings.secrets()
     text = refused({"TIDEGATE_SINK_URL": f"http://shop:{SECRET}@app/", "TIDEGATE_SINK_AUTHORIZATION": "Bearer x"})
     assert "holds user:password@, and TIDEGATE_SINK_AUTHORIZATION is set as well" in text
