@@ -89,7 +89,7 @@ def stays(scene: Scene, sidecar: Sidecar, seconds: float) -> None:
         assert (found := shares(scene)) in ([4], []), f"{found}\n{sidecar.tail()}"
         time.sleep(0.5)
     assert sidecar.alive, sidecar.tail()
-    assert not re.search("MAXPOLL|lost", sidecar.stderr), sidecar.tail()
+    assert not re.search("MAXPOLL|partitions lost", sidecar.stderr), sidecar.tail()
 
 
 def held(scene: Scene, link: Link, matrix: Matrix) -> Callable[[], None]:

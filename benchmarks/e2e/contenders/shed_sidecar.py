@@ -46,7 +46,7 @@ def main(what: str, share: float) -> None:
     from tidegate.summary import summary
 
     if what == "park":  # a run with an end would park nothing
-        assembly.Deferral = lambda settings, *, until_end: Deferral(settings)  # type: ignore
+        assembly.Deferral = lambda settings, *, until_end, tell: Deferral(settings, tell=tell)  # type: ignore
 
     class Standing(sidecar.Sidecar):
         begun: dict[str, float]
