@@ -17,13 +17,19 @@ class _Quiet:
     def refused(self, *_: object) -> None: ...
 
 
+class _Nowhere:
+    """A sink's face; what is sent is the scheduler's."""
+
+    name = "sim"
+
+
 class Steps(Delivery):
     """Delivery, whose tasks are the scheduler's: `run` and `_carry` become `begin` and `_finish`, `close` `give_up`."""
 
     def __init__(self, dispatcher: Dispatcher, concurrency: int, inflight_bytes: int, **more: Any) -> None:
         super().__init__(
             dispatcher,
-            cast(Any, object()),
+            cast(Any, _Nowhere()),
             concurrency=concurrency,
             inflight_bytes=inflight_bytes,
             log=cast(Any, None),

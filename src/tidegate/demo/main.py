@@ -190,7 +190,7 @@ class _Demo:
             page.write(path, page.Story(self._plan, self._capacity, moments, rows, plain, sentences, command))
         except OSError as error:
             raise TidegateError(f"--report {path} cannot be written: {error.strerror}", code="demo-report") from None
-        self._say(f"The pictures are in {path}.")
+        self._console.print(f"The pictures are in {path}.", markup=False, soft_wrap=True)  # a path is copied whole
 
 
 def _delivered(stats: dict[str, Any]) -> int:
