@@ -79,6 +79,7 @@ def test_the_sentences_say_what_happened_and_not_more() -> None:
     assert "plain" not in good
     beside = " ".join(explanation(rows(), PLAN, 800.0, 40.0, PLAIN))
     assert "In the plain loop, with a shop like it, they waited behind everything else, up to 2m 05s." in beside
+    assert "plain" not in " ".join(explanation(rows(), Plan(30, 300, 2), 800.0, 40.0, PLAIN)), "nobody had to wait"
     quick = [replace(row, p99_ms=45.0) for row in PLAIN]
     assert "plain" not in " ".join(explanation(rows(), PLAN, 800.0, 40.0, quick))
 

@@ -2,9 +2,9 @@
 
     python -m tidegate.demo.plain --servers … --topics … --group … --url …
 
-It is no straw man: as many requests at once as the shop has workers, batches of the same size, and it never fetches
-more than it can hand on. It only has no notion of what matters, as Kafka's clients have none: a purchase waits for
-every page view in front of it.
+It is no straw man: as many requests at once as the shop has workers, batches of the same size that wait as long to be
+filled, and it never fetches more than it can hand on. It only has no notion of what matters, as Kafka's clients have
+none: a purchase waits for every page view in front of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import signal
 import aiohttp
 from confluent_kafka import Consumer, KafkaException
 
-_POLL_SECONDS = 0.02
+_LINGER_SECONDS = 0.005  # as tidegate has it here
 
 
 async def run(consumer: Consumer, url: str, batch: int, concurrency: int) -> None:
@@ -28,7 +28,7 @@ async def run(consumer: Consumer, url: str, batch: int, concurrency: int) -> Non
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as tasks:
         while not stop.is_set():
             await free.acquire()
-            messages = await asyncio.to_thread(consumer.consume, batch, _POLL_SECONDS)
+            messages = await asyncio.to_thread(consumer.consume, batch, _LINGER_SECONDS)
             for message in messages:
                 if (error := message.error()) is not None:
                     raise KafkaException(error)

@@ -131,7 +131,7 @@ def explanation(
             f"The orders went first: 99 % of them were worked off within {duration(critical.p99_ms)}, "
             f"while page views waited up to {duration(bulk.oldest_ms)}."
         )
-    if plain is not None and opened and critical.p99_ms is not None:
+    if plain is not None and above and critical.p99_ms is not None:
         other = plain[EventClass.CRITICAL]
         if other.p99_ms is not None and other.p99_ms > 2 * critical.p99_ms:
             said.append(
