@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pty
 import re
 import shlex
 import signal
@@ -20,6 +18,7 @@ import pytest
 
 import tidegate
 from harness.ports import free_ports
+from harness.terminal import lines_on_terminal
 from tidegate.broker.embedded import EmbeddedBroker
 from tidegate.config import VARIABLES
 
@@ -261,18 +260,7 @@ def test_a_table_without_a_terminal_is_not_cut() -> None:
 
 
 def test_a_table_on_a_narrow_terminal_folds_values_and_keeps_names() -> None:
-    screen, terminal = pty.openpty()
-    command = [sys.executable, "-m", "tidegate", "config"]
-    environ = environment(TOPICS="a" * 100) | {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "xterm"}
-    with subprocess.Popen(command, stdout=terminal, env=environ) as process:
-        os.close(terminal)
-        told = b""
-        with contextlib.suppress(OSError):  # Linux says the end of a terminal so
-            while part := os.read(screen, 65536):
-                told += part
-    os.close(screen)
-    assert process.returncode == 0
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", told.decode()).splitlines()
+    lines = lines_on_terminal([sys.executable, "-m", "tidegate", "config"], environment(TOPICS="a" * 100))
     assert max(map(len, lines)) <= 80
     assert {line.split(" ")[0] for line in lines} >= set(VARIABLES)
     assert "".join(lines).count("a" * 30) == 3

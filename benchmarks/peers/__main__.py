@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.e2e.__main__ import kafka
-from benchmarks.e2e.runner import ROOT, machine
+from benchmarks.e2e.runner import ROOT, machine, medians
 
 sys.path.insert(0, str(ROOT / "tests"))
 from benchmarks.peers.lineup import OWN, Peer, own, taking_part, versions
@@ -102,19 +101,8 @@ def surge_row(row: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
 
 
 def middle(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """By contender: medians of rate and CPU, best rate, greatest memory; of turns that did not fail."""
-    found = {}
-    for name in dict.fromkeys(row["contender"] for row in rows):
-        mine = [row for row in rows if row["contender"] == name and "error" not in row]
-        if mine:
-            found[name] = {
-                "records_per_second": statistics.median(row["records_per_second"] for row in mine),
-                "best_records_per_second": max(row["records_per_second"] for row in mine),
-                "cpu_us_per_record": statistics.median(row["cpu_us_per_record"] for row in mine),
-                "least_cpu_us_per_record": min(row["cpu_us_per_record"] for row in mine),
-                "peak_rss_mib": max(row["peak_rss_mib"] for row in mine),
-            }
-    return found
+    """As ``medians``, of the turns that did not fail."""
+    return medians([row for row in rows if "error" not in row])
 
 
 def stage(runner: Path, bootstrap: str, name: str, peers: list[Peer], options: argparse.Namespace) -> dict[str, Any]:

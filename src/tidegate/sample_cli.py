@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tidegate.broker.sample_records import Record, Taken
     from tidegate.config import Settings
 
-_TODO = dict(REQUIRED)
+_HINTS = dict(REQUIRED)
 
 
 def sample(settings: Settings, topics: Sequence[str], count: int, *, oldest: bool, wait_seconds: float) -> None:
@@ -25,7 +25,7 @@ def sample(settings: Settings, topics: Sequence[str], count: int, *, oldest: boo
     """
     if settings.kafka_bootstrap_servers is None:
         variable = "TIDEGATE_KAFKA_BOOTSTRAP_SERVERS"
-        raise ConfigError(f"{variable} is not set.", hint=_TODO[variable])
+        raise ConfigError(f"{variable} is not set.", hint=_HINTS[variable])
     topics = topics or settings.topics
     if not topics:
         raise ConfigError("TIDEGATE_TOPICS is not set, and no --topic is given.", hint="Name one: --topic orders")

@@ -6,13 +6,11 @@ import itertools
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from harness.fixtures import require_java
-from harness.kafka import KafkaServer
 from harness.park import park
 from harness.ports import free_ports
 from harness.scene import Broker
@@ -232,16 +230,6 @@ def test_a_broker_that_cannot_delete_says_so() -> None:
             drop(chosen, listing(chosen, 0).ranges)
         assert caught.value.code == "not-dropped"
         assert listing(chosen, 100).read == 50
-
-
-@pytest.fixture
-def guarded() -> Iterator[str]:
-    """A broker on which nobody may do anything but what is allowed by name, and nothing is."""
-    require_java()
-    authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
-    properties = {"authorizer.class.name": authorizer, "allow.everyone.if.no.acl.found": "true"}
-    with KafkaServer(properties=properties) as server:
-        yield server.bootstrap_servers
 
 
 def test_what_may_not_be_read_is_said(guarded: str) -> None:

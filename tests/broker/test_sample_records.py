@@ -7,15 +7,12 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer, cimpl
 from confluent_kafka.admin import AdminClient
 
 from harness import commits
-from harness.fixtures import require_java
-from harness.kafka import KafkaServer
 from harness.ports import free_ports
 from harness.produce import COMPACTED, Event, Writer, compact, send, shop_events, transactions
 from harness.scene import Broker
@@ -251,16 +248,6 @@ def test_compaction_and_retention_leave_gaps(kafka_broker: Broker) -> None:
     delete_records(servers, {(other, 0): 90})
     assert places(take(servers, other, 5, oldest=True)) == {0: list(range(90, 95))}
     assert places(take(servers, other, 50)) == {0: list(range(90, 100))}
-
-
-@pytest.fixture
-def guarded() -> Iterator[str]:
-    """A broker that allows what no rule speaks of, until there is a rule."""
-    require_java()
-    authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
-    properties = {"authorizer.class.name": authorizer, "allow.everyone.if.no.acl.found": "true"}
-    with KafkaServer(properties=properties) as server:
-        yield server.bootstrap_servers
 
 
 def test_rights_to_the_topic_are_needed_and_none_to_the_group(guarded: str) -> None:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from harness.kafka import KafkaServer
 from harness.ports import free_ports
-from harness.rights import PASSWORD
+from harness.rights import AUTHORIZER, PASSWORD, plain_login
 
 USERS = ("shop", "stranger")
 
@@ -36,15 +36,9 @@ class PickyKafka(KafkaServer):
         self.stranger_authority = directory / "stranger.pem"
         trustme.CA().cert_pem.write_to_path(self.stranger_authority)
         self._tls, self._sasl, self._both = free_ports(3)
-        known = " ".join(f'user_{user}="{PASSWORD}"' for user in USERS)
-        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
-        properties = {
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",
-            "sasl.enabled.mechanisms": "PLAIN",
-        }
+        properties = dict(AUTHORIZER)
         for name in ("sasl_plaintext", "sasl_ssl"):
-            properties[f"listener.name.{name}.plain.sasl.jaas.config"] = login
+            properties[f"listener.name.{name}.plain.sasl.jaas.config"] = plain_login(*USERS)
         for name in ("ssl", "sasl_ssl"):
             properties[f"listener.name.{name}.ssl.keystore.type"] = "PEM"
             properties[f"listener.name.{name}.ssl.keystore.location"] = str(keystore)

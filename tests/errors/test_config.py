@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import pty
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from errors.processes import environment, tidegate
+from harness.terminal import lines_on_terminal
 
 SECRET = "geheim-2718"
 
@@ -78,21 +75,11 @@ def test_credentials_out_of_a_url_say_so() -> None:
 
 
 def test_in_80_columns_a_long_path_leaves_room_for_values(tmp_path: Path) -> None:
-    screen, terminal = pty.openpty()
     url = "http://localhost:8080/events"
     given = {"sink_url": url, "kafka_sasl_password_file": tmp_path / "password", "group_id_file": tmp_path / "group"}
     for name in ("password", "group"):
         (tmp_path / name).write_text("held")
-    environ = environment(**given) | {"COLUMNS": "80", "NO_COLOR": "1", "TERM": "xterm"}
-    with subprocess.Popen([sys.executable, "-m", "tidegate", "config"], stdout=terminal, env=environ) as process:
-        os.close(terminal)
-        told = b""
-        with contextlib.suppress(OSError):  # Linux says the end of a terminal so
-            while part := os.read(screen, 65536):
-                told += part
-    os.close(screen)
-    assert process.returncode == 0
-    rows = re.sub(r"\x1b\[[0-9;]*m", "", told.decode()).splitlines()
+    rows = lines_on_terminal([sys.executable, "-m", "tidegate", "config"], environment(**given))
     assert max(map(len, rows)) <= 80
     (row,) = (row for row in rows if row.startswith("TIDEGATE_SINK_URL "))
     assert row.split() == ["TIDEGATE_SINK_URL", url, "environment"]

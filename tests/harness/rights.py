@@ -54,20 +54,27 @@ class Rights:
         return kind, name, pattern, f"User:{self._user}", "*", operation, allow
 
 
+def plain_login(*users: str) -> str:
+    """What a listener's ``plain.sasl.jaas.config`` has to be for these users."""
+    known = " ".join(f'user_{user}="{PASSWORD}"' for user in users)
+    return f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
+
+
+# Whoever comes without a name is a super user, the others may do what they are allowed.
+AUTHORIZER = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+    "sasl.enabled.mechanisms": "PLAIN",
+}
+
+
 class GuardedKafka(KafkaServer):
     """A broker with an authorizer, and a listener at which users have to say who they are."""
 
     def __init__(self, *users: str) -> None:
         (self._guarded_port,) = free_ports(1)
-        known = " ".join(f'user_{user}="{PASSWORD}"' for user in users)
-        login = f"org.apache.kafka.common.security.plain.PlainLoginModule required {known};"
-        properties = {
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:ANONYMOUS",
-            "sasl.enabled.mechanisms": "PLAIN",
-            "listener.name.sasl_plaintext.plain.sasl.jaas.config": login,
-        }
-        super().__init__(properties=properties, listeners={"SASL_PLAINTEXT": self._guarded_port})
+        login = {"listener.name.sasl_plaintext.plain.sasl.jaas.config": plain_login(*users)}
+        super().__init__(properties=AUTHORIZER | login, listeners={"SASL_PLAINTEXT": self._guarded_port})
 
     def settings(self, user: str) -> dict[str, str]:
         """Of a sidecar that comes as this user."""
